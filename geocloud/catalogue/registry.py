@@ -1,0 +1,262 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The catalogue as the database has it, frozen; and the registry that swaps it when NOTIFY says so.
+
+Readers hold one `Catalogue` for the length of a request; nothing they hold changes under them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any
+
+import asyncpg
+
+from geocloud.catalogue.spec import CodeList, LayerSpec, Source, Text
+from geocloud.errors import UnknownCollection
+
+__all__ = ["CATALOGUE_SQL", "Catalogue", "Layer", "LayerState", "Registry", "parse_catalogue"]
+
+log = logging.getLogger(__name__)
+
+# One JSON document: revision, code lists, and every active layer with its state and sources.
+CATALOGUE_SQL = """
+SELECT json_build_object(
+  'revision', (SELECT revision FROM geocloud.catalogue_state),
+  'codes', (SELECT coalesce(json_agg(spec ORDER BY name), '[]') FROM geocloud.code_list),
+  'layers', (SELECT coalesce(json_agg(json_build_object(
+      'spec', l.spec, 'changed_at', l.changed_at,
+      'state', json_build_object('version', s.version, 'row_count', s.row_count,
+        'extent', CASE WHEN s.xmin IS NOT NULL THEN json_build_array(s.xmin, s.ymin, s.xmax, s.ymax) END,
+        'stamp', CASE WHEN isfinite(s.stamp) THEN s.stamp END,
+        'next_boundary', CASE WHEN isfinite(s.next_boundary) THEN s.next_boundary END),
+      'sources', (SELECT coalesce(json_agg(json_build_object('title', json_build_object('zh', title_zh, 'en', title_en),
+          'licence', licence, 'url', url, 'synthetic', synthetic) ORDER BY id), '[]')
+        FROM geocloud.source WHERE layer = l.id)) ORDER BY l.id), '[]')
+    FROM geocloud.layer l JOIN geocloud.layer_state s ON s.layer = l.id WHERE l.status = 'active'))::text
+"""
+_STATE_SQL = """
+SELECT version, row_count, xmin, ymin, xmax, ymax,
+       CASE WHEN isfinite(stamp) THEN stamp END, CASE WHEN isfinite(next_boundary) THEN next_boundary END
+  FROM geocloud.layer_state WHERE layer = $1
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class LayerState:
+    """Where a layer stands: version, exact number of current rows, extent lon/lat, last write, next date boundary."""
+
+    version: int = 0
+    row_count: int = 0
+    extent: tuple[float, float, float, float] | None = None
+    stamp: datetime | None = None
+    next_boundary: datetime | None = None
+
+    @property
+    def timed(self) -> bool:
+        """True when a current row begins or ends at a known date, so that reads must look at valid time."""
+        return self.next_boundary is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """A published layer with what is known of its rows."""
+
+    spec: LayerSpec
+    state: LayerState = LayerState()
+    codes: Mapping[str, CodeList] = field(default_factory=dict)
+    sources: tuple[Source, ...] = ()
+
+    @property
+    def id(self) -> str:
+        return self.spec.id
+
+    @property
+    def table(self) -> str:
+        """Quoted name of the table of current rows."""
+        return f'"{self.spec.theme}"."{self.spec.name}"'
+
+    @property
+    def history(self) -> str:
+        """Quoted name of the table of past beliefs."""
+        return f'history."{self.spec.id}"'
+
+    @property
+    def synthetic(self) -> bool:
+        """True when any of its rows were made by the demo generator (示例数据)."""
+        return any(s.synthetic for s in self.sources)
+
+    @property
+    def title(self) -> Text:
+        """The title, marked where rows are synthetic."""
+        if not self.synthetic:
+            return self.spec.title
+        return Text(zh=f"{self.spec.title.zh}(示例数据)", en=f"{self.spec.title.en} (synthetic)")
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """Everything published at one revision."""
+
+    revision: int = 0
+    layers: Mapping[str, Layer] = field(default_factory=dict)
+
+    def layer(self, layer_id: str) -> Layer:
+        """The layer of that id; UnknownCollection when there is none."""
+        found = self.layers.get(layer_id)
+        if found is None:
+            shown = layer_id[:100]
+            raise UnknownCollection(
+                f"There is no collection `{shown}`.",
+                f"没有名为 {shown} 的数据集。",
+                todo_en="GET /collections lists them all.",
+                todo_zh="GET /collections 列出全部数据集。",
+            )
+        return found
+
+
+def parse_catalogue(document: str) -> Catalogue:
+    """The answer to CATALOGUE_SQL as a Catalogue."""
+    raw = json.loads(document)
+    codes = {c["name"]: CodeList.model_validate(c) for c in raw["codes"]}
+    layers = {}
+    for entry in raw["layers"]:
+        spec = LayerSpec.model_validate(entry["spec"])
+        state = entry["state"]
+        layers[spec.id] = Layer(
+            spec=spec,
+            state=LayerState(
+                version=state["version"],
+                row_count=state["row_count"],
+                extent=tuple(state["extent"]) if state["extent"] else None,
+                stamp=_instant(state["stamp"]),
+                next_boundary=_instant(state["next_boundary"]),
+            ),
+            codes={f.codes: codes[f.codes] for f in spec.fields if f.codes in codes},
+            sources=tuple(Source.model_validate(s) for s in entry["sources"]),
+        )
+    return Catalogue(raw["revision"], dict(sorted(layers.items(), key=lambda kv: _order(kv[1].spec))))
+
+
+class Registry:
+    """The running process's view of the catalogue, live within a second of any change.
+
+    `current` is swapped whole when the catalogue changes and layer by layer when rows do. `on_change` is
+    called after each swap. A lost connection is made again, and everything is read afresh then.
+    """
+
+    def __init__(self, url: str, on_change: Callable[[Catalogue], None] | None = None) -> None:
+        self.current = Catalogue()
+        self._url = url
+        self._on_change = on_change
+        self._task: asyncio.Task[None] | None = None
+        self._ready = asyncio.Event()
+        self._inbox: asyncio.Queue[str | None] = asyncio.Queue()
+
+    async def start(self) -> None:
+        """Reads the catalogue once and keeps listening; returns when it has been read."""
+        self._task = asyncio.create_task(self._run(), name="catalogue")
+        ready = asyncio.create_task(self._ready.wait())
+        done, _ = await asyncio.wait({ready, self._task}, return_when=asyncio.FIRST_COMPLETED)
+        if self._task in done:
+            ready.cancel()
+            self._task.result()
+
+    async def stop(self) -> None:
+        if self._task:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+
+    async def _run(self) -> None:
+        pause = 0.1
+        while True:
+            try:
+                await self._listen()
+            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as exc:
+                if not self._ready.is_set():
+                    raise
+                log.warning("catalogue connection lost: %s", type(exc).__name__)
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, 5.0)
+
+    async def _listen(self) -> None:
+        conn = await asyncpg.connect(self._url, server_settings={"application_name": "geocloud registry"})
+        try:
+            conn.add_termination_listener(lambda _: self._inbox.put_nowait(None))
+            await conn.add_listener("geocloud", lambda *args: self._inbox.put_nowait(args[3]))
+            await self._read_all(conn)
+            self._ready.set()
+            while True:
+                try:
+                    message = await asyncio.wait_for(self._inbox.get(), timeout=self._seconds_to_boundary())
+                except TimeoutError:
+                    self._pass_boundaries()
+                    continue
+                if message is None:
+                    return
+                layers, everything = _drain(message, self._inbox)
+                if everything or not layers <= self.current.layers.keys():
+                    await self._read_all(conn)
+                else:
+                    await self._read_states(conn, layers)
+        finally:
+            await conn.close(timeout=1)
+
+    async def _read_all(self, conn: asyncpg.Connection[Any]) -> None:
+        self._swap(parse_catalogue(await conn.fetchval(CATALOGUE_SQL)))
+
+    async def _read_states(self, conn: asyncpg.Connection[Any], layer_ids: set[str]) -> None:
+        layers = dict(self.current.layers)
+        for layer_id in layer_ids:
+            row = await conn.fetchrow(_STATE_SQL, layer_id)
+            if row is not None:
+                extent = None if row[2] is None else (row[2], row[3], row[4], row[5])
+                layers[layer_id] = replace(
+                    layers[layer_id], state=LayerState(row[0], row[1], extent, row[6], row[7])
+                )
+        self._swap(replace(self.current, layers=layers))
+
+    def _seconds_to_boundary(self) -> float | None:
+        now = datetime.now(UTC)
+        ahead = [b for x in self.current.layers.values() if (b := x.state.next_boundary) and b > now]
+        return min(3600.0, (min(ahead) - now).total_seconds() + 0.001) if ahead else None
+
+    def _pass_boundaries(self) -> None:
+        self._swap(replace(self.current))
+
+    def _swap(self, catalogue: Catalogue) -> None:
+        self.current = catalogue
+        if self._on_change:
+            self._on_change(catalogue)
+
+
+def _drain(first: str, inbox: asyncio.Queue[str | None]) -> tuple[set[str], bool]:
+    layers: set[str] = set()
+    everything = False
+    messages: list[str | None] = [first]
+    while not inbox.empty():
+        messages.append(inbox.get_nowait())
+    for message in messages:
+        if message is None:
+            inbox.put_nowait(None)
+            break
+        body = json.loads(message)
+        if "layer" in body:
+            layers.add(body["layer"])
+        else:
+            everything = True
+    return layers, everything
+
+
+def _instant(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None
+
+
+def _order(spec: LayerSpec) -> tuple[str, int, str]:
+    return spec.theme, spec.order, spec.id

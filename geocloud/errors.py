@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One family of errors: each says what is wrong and what to do, in Chinese and English.
+
+    GeocloudError
+    ├── SettingsError            10  a setting cannot be used
+    ├── DatabaseError            20  the database cannot be reached or refused the work
+    │   ├── MissingPackages      21  PostgreSQL or PostGIS is not installed
+    │   ├── WrongVersion         22  PostgreSQL, PostGIS or the cluster is of a version we cannot use
+    │   ├── PortInUse            23  the port is taken
+    │   ├── DataFolderError      24  the data folder cannot be read or written
+    │   ├── DiskFull             25  no room left
+    │   └── AlreadyRunning       26  another `up` holds this data folder
+    ├── CatalogueError           30  a layer definition is wrong
+    │   ├── SyncRefused          31  a change of a layer would lose data
+    │   └── UnknownLayer         32  no such layer
+    ├── IngestError              40  a file cannot be loaded
+    │   ├── UnreadableFile       41  the file cannot be opened or is cut off
+    │   ├── CrsUndecided         42  the coordinate system must be named with --crs
+    │   ├── RowsRejected         43  rows broke rules; they are in the quarantine file
+    │   └── LoadConflict         44  another load of this layer is running
+    └── RequestError             50  a question to the API is wrong (web maps these to 4xx)
+        ├── InvalidParameter     51  a parameter's value cannot be used
+        ├── UnknownCollection    52  no such collection
+        ├── UnknownItem          53  no such feature
+        ├── NotAcceptable        54  no such format
+        └── TooLarge             55  over a named limit
+
+The number is the exit code of the command line (docs/exit-codes.md, checked by a test).
+1 is an unexpected failure, 2 wrong usage of a command, 130 an interrupt.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+__all__ = [
+    "AlreadyRunning",
+    "CatalogueError",
+    "CrsUndecided",
+    "DataFolderError",
+    "DatabaseError",
+    "DiskFull",
+    "GeocloudError",
+    "IngestError",
+    "InvalidParameter",
+    "LoadConflict",
+    "MissingPackages",
+    "NotAcceptable",
+    "PortInUse",
+    "RequestError",
+    "RowsRejected",
+    "SettingsError",
+    "SyncRefused",
+    "TooLarge",
+    "UnknownCollection",
+    "UnknownItem",
+    "UnknownLayer",
+    "UnreadableFile",
+    "WrongVersion",
+]
+
+Language = Literal["zh", "en"]
+
+
+class GeocloudError(Exception):
+    """An error a person can act on.
+
+    `en` and `zh` are one sentence each: what is wrong and where. `todo_en` and `todo_zh`: what to do
+    about it. `context` holds machine-readable facts (parameter name, allowed values, row numbers).
+    """
+
+    exit_code = 1
+    code = "error"
+
+    def __init__(self, en: str, zh: str, *, todo_en: str = "", todo_zh: str = "", **context: Any) -> None:
+        super().__init__(en)
+        self.en, self.zh, self.todo_en, self.todo_zh = en, zh, todo_en, todo_zh
+        self.context = context
+
+    def message(self, language: Language = "en") -> str:
+        """What is wrong and what to do, in one language."""
+        what, todo = (self.zh, self.todo_zh) if language == "zh" else (self.en, self.todo_en)
+        return f"{what} {todo}".strip()
+
+
+class SettingsError(GeocloudError):
+    exit_code, code = 10, "settings"
+
+
+class DatabaseError(GeocloudError):
+    exit_code, code = 20, "database"
+
+
+class MissingPackages(DatabaseError):
+    exit_code, code = 21, "missing-packages"
+
+
+class WrongVersion(DatabaseError):
+    exit_code, code = 22, "wrong-version"
+
+
+class PortInUse(DatabaseError):
+    exit_code, code = 23, "port-in-use"
+
+
+class DataFolderError(DatabaseError):
+    exit_code, code = 24, "data-folder"
+
+
+class DiskFull(DatabaseError):
+    exit_code, code = 25, "disk-full"
+
+
+class AlreadyRunning(DatabaseError):
+    exit_code, code = 26, "already-running"
+
+
+class CatalogueError(GeocloudError):
+    exit_code, code = 30, "catalogue"
+
+
+class SyncRefused(CatalogueError):
+    exit_code, code = 31, "sync-refused"
+
+
+class UnknownLayer(CatalogueError):
+    exit_code, code = 32, "unknown-layer"
+
+
+class IngestError(GeocloudError):
+    exit_code, code = 40, "ingest"
+
+
+class UnreadableFile(IngestError):
+    exit_code, code = 41, "unreadable-file"
+
+
+class CrsUndecided(IngestError):
+    exit_code, code = 42, "crs-undecided"
+
+
+class RowsRejected(IngestError):
+    exit_code, code = 43, "rows-rejected"
+
+
+class LoadConflict(IngestError):
+    exit_code, code = 44, "load-conflict"
+
+
+class RequestError(GeocloudError):
+    exit_code, code = 50, "request"
+
+
+class InvalidParameter(RequestError):
+    exit_code, code = 51, "invalid-parameter"
+
+
+class UnknownCollection(RequestError):
+    exit_code, code = 52, "unknown-collection"
+
+
+class UnknownItem(RequestError):
+    exit_code, code = 53, "unknown-item"
+
+
+class NotAcceptable(RequestError):
+    exit_code, code = 54, "not-acceptable"
+
+
+class TooLarge(RequestError):
+    exit_code, code = 55, "too-large"

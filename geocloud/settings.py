@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Settings per concern, read when an application or command is made, never at import.
+
+Every field has a default and one sentence of documentation; each is set by the environment variable
+`GEOCLOUD_` + its name in capitals. docs/settings.md lists them all and a test compares the two.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from geocloud.errors import SettingsError
+
+__all__ = ["CitySettings", "DatabaseSettings", "IngestSettings", "Settings", "WebSettings"]
+
+
+class _Group(BaseSettings):
+    model_config = SettingsConfigDict(env_prefix="GEOCLOUD_", extra="ignore", frozen=True)
+
+
+class DatabaseSettings(_Group):
+    """Where the database is, and how much of the machine it may take."""
+
+    home: Path = Field(
+        default_factory=lambda: Path.home() / ".local/share/geocloud",
+        description="Data folder: the private cluster, its log, quarantine files and results live here.",
+    )
+    database_url: str | None = Field(
+        None, description="A PostgreSQL URL of the owner role to use instead of the private cluster."
+    )
+    database_port: int = Field(
+        8632, ge=1, le=65535, description="TCP port on 127.0.0.1 of the private cluster."
+    )
+    database_user: str = Field(
+        "geocloud",
+        description="Unprivileged system account that runs the private cluster when root starts it.",
+    )
+    database_memory_mb: int | None = Field(
+        None,
+        ge=128,
+        description="Memory in MB the private cluster is tuned for; half of the machine's RAM if unset.",
+    )
+    min_free_disk_mb: int = Field(
+        512, ge=0, description="Free space in MB below which `geocloud up` and loads refuse to start."
+    )
+    pool_size: int = Field(4, ge=1, le=64, description="Reader connections held by each web worker.")
+    statement_timeout_ms: int = Field(
+        30_000,
+        ge=100,
+        description="Milliseconds after which a reader's statement is stopped by the database.",
+    )
+
+
+class CitySettings(_Group):
+    """Which city this is: a folder of layer definitions and an extent, nothing else."""
+
+    layers_dir: Path | None = Field(
+        None, description="Folder of layer definitions; the project's own `layers/` if unset."
+    )
+    city_name_zh: str = Field("聊城市", description="The city's name in Chinese, shown on every page.")
+    city_name_en: str = Field("Liaocheng", description="The city's name in English, shown on every page.")
+    city_bbox: tuple[float, float, float, float] = Field(
+        (115.27, 35.75, 116.55, 37.05),
+        description="The city's extent as lon/lat west, south, east, north in degrees (CGCS2000); "
+        "the CRS doctor weighs its guesses against it.",
+    )
+    demo: Literal["small", "city", "province", "none"] = Field(
+        "small", description="Synthetic demo city that an empty database is filled with."
+    )
+
+
+class IngestSettings(_Group):
+    """Limits of reading and loading files."""
+
+    batch_rows: int = Field(
+        50_000, ge=100, description="Rows read, checked and staged at a time; bounds memory."
+    )
+    max_upload_mb: int = Field(2_000_000, ge=1, description="Largest file in MB that `geocloud load` opens.")
+    crs_sample_rows: int = Field(2_000, ge=10, description="Features the CRS doctor looks at.")
+    report_rows: int = Field(
+        1_000,
+        ge=0,
+        description="Findings listed one by one in a report; beyond it they are counted per rule.",
+    )
+
+
+class WebSettings(_Group):
+    """Where the server listens and what one request may cost."""
+
+    host: str = Field("127.0.0.1", description="Address the web server listens on.")
+    port: int = Field(8600, ge=1, le=65535, description="Port the web server listens on.")
+    workers: int = Field(2, ge=1, le=64, description="Web worker processes.")
+    public_url: str | None = Field(
+        None,
+        description="Base URL written into links when a proxy stands in front; the request's own host if unset.",
+    )
+    language: Literal["zh", "en"] = Field(
+        "zh", description="Language of pages and errors when a request names none."
+    )
+    secret: str | None = Field(
+        None, description="Key that signs page tokens; a random one kept in the data folder if unset."
+    )
+    page_default: int = Field(10, ge=1, description="Features on a page when `limit` is not given.")
+    page_max: int = Field(50_000, ge=1, description="Largest `limit`; more is a 400 that names this number.")
+    offset_max: int = Field(
+        100_000, ge=0, description="Largest `offset`; deeper pages follow the `next` link."
+    )
+    count_max: int = Field(
+        10_000,
+        ge=0,
+        description="Matches counted exactly for `numberMatched`; beyond it the number is left out.",
+    )
+    url_max: int = Field(16_384, ge=1024, description="Longest request target in bytes.")
+    filter_chars_max: int = Field(8_000, ge=100, description="Longest CQL2 filter in characters.")
+    filter_depth_max: int = Field(32, ge=2, description="Deepest nesting of a CQL2 filter.")
+    filter_nodes_max: int = Field(
+        1_000, ge=10, description="Most operators, names and values in a CQL2 filter."
+    )
+    sortby_max: int = Field(4, ge=1, description="Most properties in `sortby`.")
+    stream_chunk_rows: int = Field(500, ge=1, description="Features per chunk of a streamed answer.")
+    cache_mb: int = Field(64, ge=0, description="Memory in MB per worker for answers kept by layer version.")
+    cache_entry_kb: int = Field(1_024, ge=1, description="Largest answer in kB that is kept in the cache.")
+    connections_max: int = Field(
+        1_000, ge=1, description="Open client connections per worker; more wait in the socket's queue."
+    )
+
+
+class Settings(_Group):
+    """All groups together; made once per application or command."""
+
+    database: DatabaseSettings = Field(default_factory=DatabaseSettings, description="Database.")
+    city: CitySettings = Field(default_factory=CitySettings, description="City.")
+    ingest: IngestSettings = Field(default_factory=IngestSettings, description="Ingest.")
+    web: WebSettings = Field(default_factory=WebSettings, description="Web.")
+
+    @classmethod
+    def read(cls) -> Settings:
+        """Settings from the environment; a SettingsError names the variable that cannot be used."""
+        try:
+            return cls()
+        except ValidationError as exc:
+            first = exc.errors()[0]
+            name = "GEOCLOUD_" + str(first["loc"][0]).upper()
+            raise SettingsError(
+                f"{name} cannot be used: {first['msg']}.",
+                f"环境变量 {name} 的值不可用:{first['msg']}。",
+                todo_en="docs/settings.md lists every setting and its range.",
+                todo_zh="各设置及取值范围见 docs/settings.md。",
+            ) from None
