@@ -32,9 +32,7 @@ class DatabaseSettings(_Group):
     database_url: str | None = Field(
         None, description="A PostgreSQL URL of the owner role to use instead of the private cluster."
     )
-    database_port: int = Field(
-        8632, ge=1, le=65535, description="TCP port on 127.0.0.1 of the private cluster."
-    )
+    database_port: int = Field(8632, ge=1, le=65535, description="TCP port on 127.0.0.1 of the private cluster.")
     database_user: str = Field(
         "geocloud",
         description="Unprivileged system account that runs the private cluster when root starts it.",
@@ -76,9 +74,7 @@ class CitySettings(_Group):
 class IngestSettings(_Group):
     """Limits of reading and loading files."""
 
-    batch_rows: int = Field(
-        50_000, ge=100, description="Rows read, checked and staged at a time; bounds memory."
-    )
+    batch_rows: int = Field(50_000, ge=100, description="Rows read, checked and staged at a time; bounds memory.")
     max_upload_mb: int = Field(2_000_000, ge=1, description="Largest file in MB that `geocloud load` opens.")
     crs_sample_rows: int = Field(2_000, ge=10, description="Features the CRS doctor looks at.")
     report_rows: int = Field(
@@ -98,17 +94,13 @@ class WebSettings(_Group):
         None,
         description="Base URL written into links when a proxy stands in front; the request's own host if unset.",
     )
-    language: Literal["zh", "en"] = Field(
-        "zh", description="Language of pages and errors when a request names none."
-    )
+    language: Literal["zh", "en"] = Field("zh", description="Language of pages and errors when a request names none.")
     secret: str | None = Field(
         None, description="Key that signs page tokens; a random one kept in the data folder if unset."
     )
     page_default: int = Field(10, ge=1, description="Features on a page when `limit` is not given.")
     page_max: int = Field(50_000, ge=1, description="Largest `limit`; more is a 400 that names this number.")
-    offset_max: int = Field(
-        100_000, ge=0, description="Largest `offset`; deeper pages follow the `next` link."
-    )
+    offset_max: int = Field(100_000, ge=0, description="Largest `offset`; deeper pages follow the `next` link.")
     count_max: int = Field(
         10_000,
         ge=0,
@@ -117,9 +109,7 @@ class WebSettings(_Group):
     url_max: int = Field(16_384, ge=1024, description="Longest request target in bytes.")
     filter_chars_max: int = Field(8_000, ge=100, description="Longest CQL2 filter in characters.")
     filter_depth_max: int = Field(32, ge=2, description="Deepest nesting of a CQL2 filter.")
-    filter_nodes_max: int = Field(
-        1_000, ge=10, description="Most operators, names and values in a CQL2 filter."
-    )
+    filter_nodes_max: int = Field(1_000, ge=10, description="Most operators, names and values in a CQL2 filter.")
     sortby_max: int = Field(4, ge=1, description="Most properties in `sortby`.")
     stream_chunk_rows: int = Field(500, ge=1, description="Features per chunk of a streamed answer.")
     cache_mb: int = Field(64, ge=0, description="Memory in MB per worker for answers kept by layer version.")
@@ -132,10 +122,10 @@ class WebSettings(_Group):
 class Settings(_Group):
     """All groups together; made once per application or command."""
 
-    database: DatabaseSettings = Field(default_factory=DatabaseSettings, description="Database.")
-    city: CitySettings = Field(default_factory=CitySettings, description="City.")
-    ingest: IngestSettings = Field(default_factory=IngestSettings, description="Ingest.")
-    web: WebSettings = Field(default_factory=WebSettings, description="Web.")
+    database: DatabaseSettings = Field(default_factory=lambda: DatabaseSettings(), description="Database.")
+    city: CitySettings = Field(default_factory=lambda: CitySettings(), description="City.")
+    ingest: IngestSettings = Field(default_factory=lambda: IngestSettings(), description="Ingest.")
+    web: WebSettings = Field(default_factory=lambda: WebSettings(), description="Web.")
 
     @classmethod
     def read(cls) -> Settings:

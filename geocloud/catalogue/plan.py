@@ -15,9 +15,7 @@ from geocloud.catalogue.spec import FieldSpec, LayerSpec
 
 __all__ = ["Existing", "Step", "geometry_type", "plan_layer", "plan_retire", "sql_type"]
 
-Action = Literal[
-    "create", "add-column", "change-type", "change-key", "index", "update", "retire", "restore", "refused"
-]
+Action = Literal["create", "add-column", "change-type", "change-key", "index", "update", "retire", "restore", "refused"]
 
 _SQL_TYPES = {
     "text": "text",
@@ -185,9 +183,7 @@ def _columns(spec: LayerSpec, existing: Existing) -> list[Step]:
                 continue
             add = (f'ALTER TABLE {table} ADD COLUMN "{f.name}" {wanted}',)
             steps.append(
-                Step(
-                    spec.id, "add-column", f"add column {f.name} {wanted}", f"新增字段 {f.name} {wanted}", add
-                )
+                Step(spec.id, "add-column", f"add column {f.name} {wanted}", f"新增字段 {f.name} {wanted}", add)
             )
         elif have != wanted and (have, wanted) in _SAFE_TYPES:
             change = tuple(f'ALTER TABLE {t} ALTER COLUMN "{f.name}" TYPE {wanted}' for t in (table, past))
@@ -213,9 +209,7 @@ def _geometry(spec: LayerSpec, existing: Existing) -> list[Step]:
     table, past = _table(spec), f'history."{spec.id}"'
     if wanted and have and ("Geometry" in wanted or wanted == have.replace("geometry(", "geometry(Multi")):
         using = "geom" if "Geometry" in wanted else "public.ST_Multi(geom)"
-        change = tuple(
-            f"ALTER TABLE {t} ALTER COLUMN geom TYPE {wanted} USING {using}" for t in (table, past)
-        )
+        change = tuple(f"ALTER TABLE {t} ALTER COLUMN geom TYPE {wanted} USING {using}" for t in (table, past))
         return [Step(spec.id, "change-type", words, words, change)]
     return [_refused(spec, f"{words} would lose or invent shapes", f"{words}:会丢失或虚构图形")]
 

@@ -71,9 +71,7 @@ def sync(
             _run(cur, step)
         if steps or changed_codes:
             cur.execute("UPDATE geocloud.catalogue_state SET revision = revision + 1 RETURNING revision")
-            cur.execute(
-                "SELECT pg_notify('geocloud', json_build_object('catalogue', %s)::text)", cur.fetchone()
-            )
+            cur.execute("SELECT pg_notify('geocloud', json_build_object('catalogue', %s)::text)", cur.fetchone())
     return steps
 
 
@@ -131,6 +129,4 @@ def _run(cur: Any, step: Step) -> None:
             todo_zh="请先修正数据或改用其他主键。未作任何更改。",
         ) from None
     if step.action == "retire":
-        cur.execute(
-            "UPDATE geocloud.layer SET status = 'retired', changed_at = now() WHERE id = %s", (step.layer,)
-        )
+        cur.execute("UPDATE geocloud.layer SET status = 'retired', changed_at = now() WHERE id = %s", (step.layer,))

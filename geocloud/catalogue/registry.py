@@ -137,7 +137,7 @@ def parse_catalogue(document: str) -> Catalogue:
                 stamp=_instant(state["stamp"]),
                 next_boundary=_instant(state["next_boundary"]),
             ),
-            codes={f.codes: codes[f.codes] for f in spec.fields if f.codes in codes},
+            codes={f.codes: codes[f.codes] for f in spec.fields if f.codes and f.codes in codes},
             sources=tuple(Source.model_validate(s) for s in entry["sources"]),
         )
     return Catalogue(raw["revision"], dict(sorted(layers.items(), key=lambda kv: _order(kv[1].spec))))
@@ -217,9 +217,7 @@ class Registry:
             row = await conn.fetchrow(_STATE_SQL, layer_id)
             if row is not None:
                 extent = None if row[2] is None else (row[2], row[3], row[4], row[5])
-                layers[layer_id] = replace(
-                    layers[layer_id], state=LayerState(row[0], row[1], extent, row[6], row[7])
-                )
+                layers[layer_id] = replace(layers[layer_id], state=LayerState(row[0], row[1], extent, row[6], row[7]))
         self._swap(replace(self.current, layers=layers))
 
     def _seconds_to_boundary(self) -> float | None:

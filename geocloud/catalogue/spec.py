@@ -70,9 +70,7 @@ class Code(_Model):
     valid_from: date | None = None
     valid_to: date | None = None
     source: str | None = Field(None, description="Where this one entry comes from, if not the list's source.")
-    certain: bool = Field(
-        True, description="False: the entry still has to be confirmed against the standard."
-    )
+    certain: bool = Field(True, description="False: the entry still has to be confirmed against the standard.")
 
 
 class CodeList(_Model):
@@ -138,9 +136,7 @@ class FieldSpec(_Model):
 class ValidTime(_Model):
     """Which columns of a delivered file say from when and to when a row was so (有效时间)."""
 
-    start: tuple[str, ...] = Field(
-        (), description="Column names that carry the start; the first present wins."
-    )
+    start: tuple[str, ...] = Field((), description="Column names that carry the start; the first present wins.")
     end: tuple[str, ...] = Field((), description="Column names that carry the end.")
 
 
@@ -319,6 +315,4 @@ def _parse(path: Path, model: type[M], expected: dict[str, str]) -> M:
     except ValidationError as exc:
         first = exc.errors()[0]
         place = ".".join(str(p) for p in first["loc"]) or "top"
-        raise CatalogueError(
-            f"{path}: {place}: {first['msg']}.", f"{path}:{place} 处有误:{first['msg']}。"
-        ) from None
+        raise CatalogueError(f"{path}: {place}: {first['msg']}.", f"{path}:{place} 处有误:{first['msg']}。") from None
