@@ -32,7 +32,7 @@ SELECT json_build_object(
   'layers', (SELECT coalesce(json_agg(json_build_object(
       'spec', l.spec, 'changed_at', l.changed_at,
       'state', json_build_object('version', s.version, 'row_count', s.row_count,
-        'extent', CASE WHEN s.xmin IS NOT NULL THEN json_build_array(s.xmin, s.ymin, s.xmax, s.ymax) END,
+        'extent', CASE WHEN s.west IS NOT NULL THEN json_build_array(s.west, s.south, s.east, s.north) END,
         'stamp', CASE WHEN isfinite(s.stamp) THEN s.stamp END,
         'next_boundary', CASE WHEN isfinite(s.next_boundary) THEN s.next_boundary END),
       'sources', (SELECT coalesce(json_agg(json_build_object('title', json_build_object('zh', title_zh, 'en', title_en),
@@ -41,7 +41,7 @@ SELECT json_build_object(
     FROM geocloud.layer l JOIN geocloud.layer_state s ON s.layer = l.id WHERE l.status = 'active'))::text
 """
 _STATE_SQL = """
-SELECT version, row_count, xmin, ymin, xmax, ymax,
+SELECT version, row_count, west, south, east, north,
        CASE WHEN isfinite(stamp) THEN stamp END, CASE WHEN isfinite(next_boundary) THEN next_boundary END
   FROM geocloud.layer_state WHERE layer = $1
 """

@@ -27,7 +27,7 @@ CREATE TABLE geocloud.layer_state (
     layer         text PRIMARY KEY REFERENCES geocloud.layer (id),
     version       bigint NOT NULL DEFAULT 0,
     row_count     bigint NOT NULL DEFAULT 0,
-    xmin          float8, ymin float8, xmax float8, ymax float8,
+    west          float8, south float8, east float8, north float8,
     stamp         timestamptz NOT NULL DEFAULT '-infinity',
     writer        xid8,
     next_boundary timestamptz NOT NULL DEFAULT 'infinity'

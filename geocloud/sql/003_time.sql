@@ -86,8 +86,8 @@ BEGIN
     END IF;
     UPDATE geocloud.layer_state s
        SET row_count = row_count + added,
-           xmin = least(s.xmin, (after[1])[0]), ymin = least(s.ymin, (after[1])[1]),
-           xmax = greatest(s.xmax, (after[0])[0]), ymax = greatest(s.ymax, (after[0])[1]),
+           west = least(s.west, (after[1])[0]), south = least(s.south, (after[1])[1]),
+           east = greatest(s.east, (after[0])[0]), north = greatest(s.north, (after[0])[1]),
            next_boundary = least(s.next_boundary, boundary)
      WHERE s.layer = layer_id
     RETURNING * INTO STRICT state;
