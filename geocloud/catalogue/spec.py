@@ -67,6 +67,7 @@ class Code(_Model):
 
     code: str
     title: Text
+    aliases: tuple[str, ...] = Field((), description="Words under which bureaus deliver this code, besides its titles.")
     valid_from: date | None = None
     valid_to: date | None = None
     source: str | None = Field(None, description="Where this one entry comes from, if not the list's source.")
