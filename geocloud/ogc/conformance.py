@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which conformance classes are declared: the sum of what the parts say they fulfil.
+
+A part that fulfils a class has a tuple `CONFORMANCE`; nothing is declared that no part stands for.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.util import find_spec
+
+__all__ = ["CONFORMANCE", "declared"]
+
+# What the documents of this package fulfil themselves.
+CONFORMANCE = (
+    "http://www.opengis.net/spec/ogcapi-common-1/1.0/conf/core",
+    "http://www.opengis.net/spec/ogcapi-common-1/1.0/conf/landing-page",
+    "http://www.opengis.net/spec/ogcapi-common-1/1.0/conf/json",
+    "http://www.opengis.net/spec/ogcapi-common-1/1.0/conf/html",
+    "http://www.opengis.net/spec/ogcapi-common-1/1.0/conf/oas30",
+    "http://www.opengis.net/spec/ogcapi-common-2/1.0/conf/collections",
+    "http://www.opengis.net/spec/ogcapi-features-1/1.0/conf/oas30",
+    "http://www.opengis.net/spec/ogcapi-features-1/1.0/conf/html",
+    "http://www.opengis.net/spec/ogcapi-features-3/1.0/conf/queryables",
+    "http://www.opengis.net/spec/ogcapi-features-5/1.0/conf/schemas",
+    "http://www.opengis.net/spec/ogcapi-features-5/1.0/conf/core-roles-features",
+    "http://www.opengis.net/spec/ogcapi-features-5/1.0/conf/returnables-and-receivables",
+    "http://www.opengis.net/spec/ogcapi-features-5/1.0/conf/queryables",
+    "http://www.opengis.net/spec/ogcapi-features-5/1.0/conf/sortables",
+)
+_PARTS = ("geocloud.ogc.conformance", "geocloud.features", "geocloud.features.filter")
+
+
+def declared() -> tuple[str, ...]:
+    """URIs of all classes the mounted parts fulfil, each once, sorted."""
+    found: set[str] = set()
+    for name in filter(find_spec, _PARTS):
+        found.update(getattr(import_module(name), "CONFORMANCE", ()))
+    return tuple(sorted(found))
