@@ -12,16 +12,15 @@ import math
 import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, timezone
-from functools import cache
 from typing import Any, Final
 
 import numpy as np
-import pyproj
 import shapely
 from numpy.typing import NDArray
 
 from geocloud.errors import InvalidParameter
 from geocloud.geodesy.crs import CRS84, Crs, crs
+from geocloud.geodesy.transform import Placement, from_lonlat
 
 __all__ = [
     "BEIJING",
@@ -201,20 +200,13 @@ def _wrap(longitude: float) -> float:
 
 def _lonlat(xy: NDArray[np.float64], system: Crs, parameter: str) -> NDArray[np.float64]:
     """Coordinates in x, y order as longitude and latitude."""
-    if system.id in _PLAIN:
-        lon, lat = xy[:, 0], xy[:, 1]
-        inside = bool((np.abs(lon) <= 180).all() and (np.abs(lat) <= 90).all())
-    else:
-        there = _transformer(system)
-        lon, lat = there.transform(xy[:, 0], xy[:, 1])
+    lonlat = Placement(system).lonlat(xy)
+    inside = bool(np.isfinite(lonlat).all())
+    if inside and system.kind == "projected":
         with np.errstate(invalid="ignore"):
-            inside = bool(np.isfinite(lon).all() and np.isfinite(lat).all())
-            inside = inside and bool((np.abs(lon) <= 180).all() and (np.abs(lat) <= 90).all())
-        if inside:
-            x, y = there.transform(lon, lat, direction="INVERSE")
-            inside = bool((np.hypot(x - xy[:, 0], y - xy[:, 1]) < _ROUND_TRIP).all())
+            inside = bool((np.abs(from_lonlat(system, lonlat) - xy) < _ROUND_TRIP).all())
     if inside:
-        return np.column_stack([lon, lat])
+        return lonlat
     order = "latitude, longitude" if system.kind == "geographic" and system.swapped else "x, y"
     order = "northing, easting" if system.kind == "projected" and system.swapped else order
     order = "longitude, latitude" if system.id == CRS84 else order
@@ -226,12 +218,6 @@ def _lonlat(xy: NDArray[np.float64], system: Crs, parameter: str) -> NDArray[np.
         f"坐标按 {order} 顺序读取;如用其他坐标系,请以 {_crs_parameter(parameter)} 指明。",
         crs=system.id,
     )
-
-
-@cache
-def _transformer(system: Crs) -> Any:
-    target = 4326 if system.datum == "WGS84" else 4490
-    return pyproj.Transformer.from_crs(system.pyproj(), target, always_xy=True)
 
 
 def _crs_parameter(parameter: str) -> str:
