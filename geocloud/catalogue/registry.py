@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 CATALOGUE_SQL = """
 SELECT json_build_object(
   'revision', (SELECT revision FROM geocloud.catalogue_state),
+  'identity', (SELECT identity FROM geocloud.catalogue_state),
   'codes', (SELECT coalesce(json_agg(spec ORDER BY name), '[]') FROM geocloud.code_list),
   'layers', (SELECT coalesce(json_agg(json_build_object(
       'spec', l.spec, 'changed_at', l.changed_at,
@@ -40,6 +41,7 @@ SELECT json_build_object(
         FROM geocloud.source WHERE layer = l.id)) ORDER BY l.id), '[]')
     FROM geocloud.layer l JOIN geocloud.layer_state s ON s.layer = l.id WHERE l.status = 'active'))::text
 """
+_RECONNECT_SECONDS = 0.5
 _STATE_SQL = """
 SELECT version, row_count, west, south, east, north,
        CASE WHEN isfinite(stamp) THEN stamp END, CASE WHEN isfinite(next_boundary) THEN next_boundary END
@@ -49,18 +51,20 @@ SELECT version, row_count, west, south, east, north,
 
 @dataclass(frozen=True, slots=True)
 class LayerState:
-    """Where a layer stands: version, exact number of current rows, extent lon/lat, last write, next date boundary."""
+    """Where a layer stands: version, exact number of current rows, extent lon/lat, last write, and the dates ahead and
+    last passed at which a row begins or ends: between the two, what is valid now stays the same."""
 
     version: int = 0
     row_count: int = 0
     extent: tuple[float, float, float, float] | None = None
     stamp: datetime | None = None
     next_boundary: datetime | None = None
+    epoch: datetime | None = None
 
     @property
     def timed(self) -> bool:
         """True when a current row begins or ends at a known date, so that reads must look at valid time."""
-        return self.next_boundary is not None
+        return self.next_boundary is not None or self.epoch is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +105,10 @@ class Layer:
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
-    """Everything published at one revision."""
+    """Everything published at one revision of one database, which `identity` tells from every other."""
 
     revision: int = 0
+    identity: str = ""
     layers: Mapping[str, Layer] = field(default_factory=dict)
 
     def layer(self, layer_id: str) -> Layer:
@@ -140,7 +145,7 @@ def parse_catalogue(document: str) -> Catalogue:
             codes={f.codes: codes[f.codes] for f in spec.fields if f.codes and f.codes in codes},
             sources=tuple(Source.model_validate(s) for s in entry["sources"]),
         )
-    return Catalogue(raw["revision"], dict(sorted(layers.items(), key=lambda kv: _order(kv[1].spec))))
+    return Catalogue(raw["revision"], raw["identity"], dict(sorted(layers.items(), key=lambda kv: _order(kv[1].spec))))
 
 
 class Registry:
@@ -174,7 +179,6 @@ class Registry:
                 await self._task
 
     async def _run(self) -> None:
-        pause = 0.1
         while True:
             try:
                 await self._listen()
@@ -182,8 +186,7 @@ class Registry:
                 if not self._ready.is_set():
                     raise
                 log.warning("catalogue connection lost: %s", type(exc).__name__)
-            await asyncio.sleep(pause)
-            pause = min(pause * 2, 5.0)
+            await asyncio.sleep(_RECONNECT_SECONDS)
 
     async def _listen(self) -> None:
         conn = await asyncpg.connect(self._url, server_settings={"application_name": "geocloud registry"})
@@ -196,7 +199,7 @@ class Registry:
                 try:
                     message = await asyncio.wait_for(self._inbox.get(), timeout=self._seconds_to_boundary())
                 except TimeoutError:
-                    self._pass_boundaries()
+                    await self._pass_boundaries(conn)
                     continue
                 if message is None:
                     return
@@ -209,7 +212,9 @@ class Registry:
             await conn.close(timeout=1)
 
     async def _read_all(self, conn: asyncpg.Connection[Any]) -> None:
-        self._swap(parse_catalogue(await conn.fetchval(CATALOGUE_SQL)))
+        catalogue = parse_catalogue(await conn.fetchval(CATALOGUE_SQL))
+        layers = {i: replace(x, state=await self._dated(conn, x)) for i, x in catalogue.layers.items()}
+        self._swap(replace(catalogue, layers=layers))
 
     async def _read_states(self, conn: asyncpg.Connection[Any], layer_ids: set[str]) -> None:
         layers = dict(self.current.layers)
@@ -223,10 +228,11 @@ class Registry:
     def _seconds_to_boundary(self) -> float | None:
         now = datetime.now(UTC)
         ahead = [b for x in self.current.layers.values() if (b := x.state.next_boundary) and b > now]
-        return min(3600.0, (min(ahead) - now).total_seconds() + 0.001) if ahead else None
+        return min(3600.0, (min(ahead) - now).total_seconds() + 0.01) if ahead else None
 
-    def _pass_boundaries(self) -> None:
-        self._swap(replace(self.current))
+    async def _pass_boundaries(self, conn: asyncpg.Connection[Any]) -> None:
+        layers = {i: replace(x, state=await self._dated(conn, x)) for i, x in self.current.layers.items()}
+        self._swap(replace(self.current, layers=layers))
 
     def _swap(self, catalogue: Catalogue) -> None:
         self.current = catalogue

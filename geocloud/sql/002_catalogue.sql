@@ -19,7 +19,8 @@ COMMENT ON TABLE geocloud.code_list IS 'Dated code lists as published with the l
 -- One row: goes up with every change of the catalogue, so that workers know what they have is old.
 CREATE TABLE geocloud.catalogue_state (
     single   boolean PRIMARY KEY DEFAULT true CHECK (single),
-    revision bigint NOT NULL DEFAULT 0
+    revision bigint NOT NULL DEFAULT 0,
+    identity uuid NOT NULL DEFAULT gen_random_uuid()
 );
 INSERT INTO geocloud.catalogue_state DEFAULT VALUES;
 

@@ -1,0 +1,281 @@
+# SPDX-License-Identifier: Apache-2.0
+"""SQL of a page of features: which rows, in which order, as which text.
+
+Two ways lead to a page. *Scan*: without a condition, rows come off an index in order and a page costs what it
+holds. *Hits*: with a condition, all matches are taken in one go (GiST for a box) and then ordered, counted and
+paged, because a box with ORDER BY fid LIMIT would walk the primary key instead. LIMIT is written as a number (it is
+an integer of ours by then): with a placeholder PostgreSQL would plan every page anew. Features are written as
+GeoJSON or CSV text by the database; nothing is decoded on the way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from geocloud.catalogue.registry import Layer
+from geocloud.catalogue.spec import FieldSpec
+from geocloud.features.binder import Binder, quote_identifier
+
+__all__ = [
+    "Output",
+    "PageQuery",
+    "Sort",
+    "Statement",
+    "chunk_statement",
+    "count_statement",
+    "explain_statement",
+    "hits_statement",
+    "ids_statement",
+    "item_statement",
+    "page_statement",
+    "sort_values_statement",
+]
+
+# Decimals of coordinates: 1e-9 degree is 0.1 mm, 1e-4 metre too.
+_DEGREE_DIGITS, _METRE_DIGITS = 9, 4
+# CGCS2000 and WGS 84 agree to the metre level: no transformation between them.
+_AS_STORED = frozenset({4326, 4490})
+
+
+@dataclass(frozen=True, slots=True)
+class Sort:
+    """One property of the order; the feature id always comes last and decides."""
+
+    name: str
+    descending: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """How a feature is written: format, CRS by EPSG number, whether its axes are swapped, and which fields."""
+
+    format: str = "geojson"
+    srid: int = 4326
+    flip: bool = False
+    fields: tuple[FieldSpec, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PageQuery:
+    """A question for features of one layer.
+
+    `where` is SQL over the layer's columns whose placeholders are bound to `args`; empty for all rows.
+    `relation` is what is read: the table of current rows, or a derived one (rows at another time).
+    `after` are the sort values and fid of the feature before the page.
+    """
+
+    layer: Layer
+    output: Output
+    limit: int
+    offset: int = 0
+    where: str = ""
+    args: tuple[object, ...] = ()
+    sort: tuple[Sort, ...] = ()
+    after: tuple[object, ...] | None = None
+    backwards: bool = False
+    relation: str = ""
+
+    @property
+    def source(self) -> str:
+        return self.relation or self.layer.table
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """SQL text with its arguments."""
+
+    sql: str
+    args: list[object]
+
+
+def item_statement(layer: Layer, output: Output, fid: int, relation: str = "") -> Statement:
+    """One row: the feature's text; no row when there is no such feature."""
+    binder = Binder()
+    place = binder.bind(fid)
+    return Statement(f"SELECT {_text(layer, output)} FROM {relation or layer.table} t WHERE fid = {place}", binder.args)
+
+
+def page_statement(query: PageQuery) -> Statement:
+    """A scanned page as one row: joined features, their number, fid of the first and the last, whether more follow."""
+    binder, order = _begin(query), _order(query)
+    conditions = " AND ".join(c for c in (query.where, _after(query, binder)) if c)
+    rows = f"{query.source} t{_where(conditions)} {order} LIMIT {query.limit + 1:d}{_offset(query, binder)}"
+    inner = f"SELECT t.*, row_number() OVER () AS place FROM (SELECT t.* FROM {rows}) t"
+    if query.offset:
+        ids = f"SELECT fid, row_number() OVER () AS place FROM (SELECT fid FROM {rows}) p"
+        inner = f"SELECT t.*, place FROM ({ids}) p JOIN {query.source} t USING (fid) ORDER BY place"
+    elif query.backwards:
+        inner = f"SELECT * FROM ({inner}) t ORDER BY place DESC"
+    return Statement(_joined(query, inner, f" FILTER (WHERE place <= {query.limit:d})", "count(*)"), binder.args)
+
+
+def hits_statement(query: PageQuery) -> Statement:
+    """A page of matches as one row: as `page_statement`, but the last column counts matches from the page on."""
+    binder = _begin(query)
+    page = f"SELECT fid FROM hits t {_order(query)} LIMIT {query.limit:d}{_offset(query, binder)}"
+    hits = _hits(query, binder)
+    forward = _order(replace(query, backwards=False))
+    inner = f"SELECT t.* FROM page JOIN {query.source} t USING (fid) {forward}"
+    joined = _joined(query, inner, "", "(SELECT count(*) FROM hits)")
+    return Statement(f"WITH {hits}, page AS MATERIALIZED ({page}) {joined}", binder.args)
+
+
+def ids_statement(query: PageQuery) -> Statement:
+    """Feature ids of a page of matches in order, and how many match, for an answer sent in chunks."""
+    binder = _begin(query)
+    page = f"SELECT fid FROM hits t {_order(query)} LIMIT {query.limit:d}{_offset(query, binder)}"
+    hits = _hits(query, binder)
+    sql = f"WITH {hits} SELECT ARRAY({page}), (SELECT count(*) FROM hits)"
+    return Statement(sql, binder.args)
+
+
+def _hits(query: PageQuery, binder: Binder) -> str:
+    conditions = " AND ".join(c for c in (query.where, _after(query, binder)) if c)
+    return f"hits AS MATERIALIZED (SELECT fid{_sort_columns(query)} FROM {query.source} t{_where(conditions)})"
+
+
+def chunk_statement(query: PageQuery, fids: Sequence[int]) -> Statement:
+    """The features with these ids in this order, joined, as one row."""
+    binder = Binder()
+    ids = binder.bind(list(fids), "bigint[]")
+    sql = (
+        f"SELECT string_agg({_text(query.layer, query.output)}, {_separator(query.output)} ORDER BY p.place) "
+        f"FROM unnest({ids}) WITH ORDINALITY p (fid, place) JOIN {query.source} t USING (fid)"
+    )
+    return Statement(sql, binder.args)
+
+
+def count_statement(query: PageQuery, at_most: int) -> Statement:
+    """How many features match, counted no further than one past `at_most`."""
+    binder = _begin(query)
+    inner = f"SELECT FROM {query.source} t{_where(query.where)} LIMIT {at_most + 1:d}"
+    return Statement(f"SELECT count(*) FROM ({inner}) c", binder.args)
+
+
+def explain_statement(query: PageQuery) -> Statement:
+    """The planner's view of the condition, as JSON; its `Plan Rows` is the estimate."""
+    sql = f"EXPLAIN (FORMAT JSON) SELECT FROM {query.source} t{_where(query.where)}"
+    return Statement(sql, list(query.args))
+
+
+def sort_values_statement(query: PageQuery, fid: int) -> Statement:
+    """The sort values of one feature, for the token of the page after it."""
+    binder = Binder()
+    place = binder.bind(fid)
+    columns = ", ".join(quote_identifier(s.name) for s in query.sort)
+    return Statement(f"SELECT {columns} FROM {query.source} t WHERE fid = {place}", binder.args)
+
+
+def _begin(query: PageQuery) -> Binder:
+    binder = Binder()
+    binder.args.extend(query.args)
+    return binder
+
+
+def _where(conditions: str) -> str:
+    return f" WHERE {conditions}" if conditions else ""
+
+
+def _offset(query: PageQuery, binder: Binder) -> str:
+    return f" OFFSET {binder.bind(query.offset, 'bigint')}" if query.offset else ""
+
+
+def _sort_columns(query: PageQuery) -> str:
+    return "".join(f", {quote_identifier(s.name)}" for s in query.sort)
+
+
+def _effective(query: PageQuery) -> tuple[Sort, ...]:
+    """The full order; a page read backwards turns every direction round."""
+    sort = (*query.sort, Sort("fid"))
+    return tuple(replace(s, descending=not s.descending) for s in sort) if query.backwards else sort
+
+
+def _order(query: PageQuery) -> str:
+    """PostgreSQL's own order of nulls (last going up, first going down), so that one index serves both ways."""
+    return "ORDER BY " + ", ".join(
+        f"t.{quote_identifier(s.name)}{' DESC' if s.descending else ''}" for s in _effective(query)
+    )
+
+
+def _after(query: PageQuery, binder: Binder) -> str:
+    """Rows that come after `query.after` in the order, nulls counted as the greatest value."""
+    if query.after is None:
+        return ""
+    options, equal = [], ""
+    for s, value in zip(_effective(query), query.after, strict=True):
+        column = f"t.{quote_identifier(s.name)}"
+        if value is None:
+            beyond = f"{column} IS NOT NULL" if s.descending else ""
+            same = f"{column} IS NULL"
+        else:
+            place = binder.bind(value)
+            beyond = f"{column} < {place}" if s.descending else f"{column} > {place}"
+            if not s.descending and s.name != "fid":
+                beyond = f"({beyond} OR {column} IS NULL)"
+            same = f"{column} = {place}"
+        if beyond:
+            options.append(f"({equal}{beyond})" if equal else beyond)
+        equal += f"{same} AND "
+    return options[0] if len(options) == 1 else f"({' OR '.join(options)})"
+
+
+def _joined(query: PageQuery, inner: str, among: str, more: str) -> str:
+    """`inner` comes in the page's order, and an aggregate over a sorted subquery keeps it."""
+    first, last = f"min(t.fid){among}", f"max(t.fid){among}"
+    if query.sort:
+        every = f"array_agg(t.fid){among}"
+        first, last = f"({every})[1]", f"({every})[count(*){among}]"
+    text = f"string_agg({_text(query.layer, query.output)}, {_separator(query.output)}){among}"
+    return f"SELECT {text}, count(*){among}, {first}, {last}, {more} FROM ({inner}) t"
+
+
+def _separator(output: Output) -> str:
+    return "E'\\r\\n'" if output.format == "csv" else "','"
+
+
+def _text(layer: Layer, output: Output) -> str:
+    return _csv(layer, output) if output.format == "csv" else _geojson(layer, output)
+
+
+def _geometry(output: Output) -> tuple[str, int]:
+    expression, digits = "t.geom", _DEGREE_DIGITS
+    if output.srid not in _AS_STORED:
+        expression, digits = f"ST_Transform(t.geom, {output.srid:d})", _METRE_DIGITS
+    return (f"ST_FlipCoordinates({expression})" if output.flip else expression), digits
+
+
+def _geojson(layer: Layer, output: Output) -> str:
+    geometry = "'null'"
+    if layer.spec.geometry != "none":
+        expression, digits = _geometry(output)
+        geometry = f"coalesce(ST_AsGeoJSON({expression}, {digits}, 0), 'null')"
+    properties = "'{}'"
+    if output.fields:
+        row = ", ".join(f"t.{quote_identifier(f.name)}" for f in output.fields)
+        properties = f"(SELECT row_to_json(p)::text FROM (SELECT {row}) p)"
+    return (
+        f"""'{{"type":"Feature","id":' || t.fid || ',"geometry":' || {geometry} """
+        f"""|| ',"properties":' || {properties} || '}}'"""
+    )
+
+
+def _csv(layer: Layer, output: Output) -> str:
+    cells = ["t.fid::text", *(_csv_cell(f) for f in output.fields)]
+    if layer.spec.geometry != "none":
+        expression, digits = _geometry(output)
+        if layer.spec.geometry == "point":
+            cells += [f"coalesce(round(ST_{axis}({expression})::numeric, {digits})::text, '')" for axis in "XY"]
+        else:
+            cells.append(f"""'"' || coalesce(ST_AsText({expression}, {digits}), '') || '"'""")
+    return " || ',' || ".join(cells)
+
+
+def _csv_cell(f: FieldSpec) -> str:
+    column = f"t.{quote_identifier(f.name)}"
+    if f.type == "datetime":
+        return f"coalesce(to_json({column})#>>'{{}}', '')"
+    if f.type != "text":
+        return f"coalesce({column}::text, '')"
+    quoted = f"""'"' || replace({column}, '"', '""') || '"'"""
+    return f"""coalesce(CASE WHEN {column} ~ '[",\\r\\n]' THEN {quoted} ELSE {column} END, '')"""
