@@ -7,6 +7,7 @@ Every field has a default and one sentence of documentation; each is set by the 
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Literal
 
@@ -22,12 +23,18 @@ class _Group(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="GEOCLOUD_", extra="ignore", frozen=True)
 
 
+def _default_home() -> Path:
+    # Root's own home is closed to the unprivileged account that runs the cluster.
+    return Path("/var/lib/geocloud") if os.geteuid() == 0 else Path.home() / ".local/share/geocloud"
+
+
 class DatabaseSettings(_Group):
     """Where the database is, and how much of the machine it may take."""
 
     home: Path = Field(
-        default_factory=lambda: Path.home() / ".local/share/geocloud",
-        description="Data folder: the private cluster, its log, quarantine files and results live here.",
+        default_factory=lambda: _default_home(),
+        description="Data folder: the private cluster, its log, quarantine files and results live here; "
+        "`/var/lib/geocloud` for root, `~/.local/share/geocloud` for everybody else if unset.",
     )
     database_url: str | None = Field(
         None, description="A PostgreSQL URL of the owner role to use instead of the private cluster."
@@ -36,6 +43,11 @@ class DatabaseSettings(_Group):
     database_user: str = Field(
         "geocloud",
         description="Unprivileged system account that runs the private cluster when root starts it.",
+    )
+    postgres_dir: Path | None = Field(
+        None,
+        description="Folder of PostgreSQL's programs (`initdb`, `pg_ctl`); "
+        "the newest usable one of the machine if unset.",
     )
     database_memory_mb: int | None = Field(
         None,
