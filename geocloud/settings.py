@@ -82,12 +82,24 @@ class CitySettings(_Group):
         "small", description="Synthetic demo city that an empty database is filled with."
     )
 
+    @property
+    def layers_folder(self) -> Path:
+        """Where the layer definitions are: `layers_dir`, or the folder beside the package."""
+        return self.layers_dir if self.layers_dir else Path(__file__).resolve().parent.parent / "layers"
+
 
 class IngestSettings(_Group):
     """Limits of reading and loading files."""
 
     batch_rows: int = Field(50_000, ge=100, description="Rows read, checked and staged at a time; bounds memory.")
     max_upload_mb: int = Field(2_000_000, ge=1, description="Largest file in MB that `geocloud load` opens.")
+    archive_max_mb: int = Field(
+        20_000, ge=1, description="Most MB that an archive may unpack to; more is refused while unpacking."
+    )
+    archive_entries_max: int = Field(10_000, ge=1, description="Most files in an archive.")
+    archive_ratio_max: int = Field(
+        200, ge=2, description="Largest ratio of unpacked to packed size of an archive past 100 MB; more is refused."
+    )
     crs_sample_rows: int = Field(2_000, ge=10, description="Features the CRS doctor looks at.")
     report_rows: int = Field(
         1_000,
@@ -123,6 +135,7 @@ class WebSettings(_Group):
     filter_depth_max: int = Field(32, ge=2, description="Deepest nesting of a CQL2 filter.")
     filter_nodes_max: int = Field(1_000, ge=10, description="Most operators, names and values in a CQL2 filter.")
     sortby_max: int = Field(4, ge=1, description="Most properties in `sortby`.")
+    drawn_max: int = Field(2_000, ge=1, description="Features drawn on an HTML page; the rest are counted beside it.")
     stream_chunk_rows: int = Field(500, ge=1, description="Features per chunk of a streamed answer.")
     cache_mb: int = Field(64, ge=0, description="Memory in MB per worker for answers kept by layer version.")
     cache_entry_kb: int = Field(1_024, ge=1, description="Largest answer in kB that is kept in the cache.")

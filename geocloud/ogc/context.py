@@ -10,19 +10,17 @@ from urllib.parse import quote, urlsplit
 
 from geocloud.catalogue.registry import Catalogue
 from geocloud.catalogue.spec import Text
+from geocloud.geodesy.crs import CRS84_URI, SERVED, STORAGE, crs
 from geocloud.settings import Settings
 
 __all__ = ["CRS84", "CRS_URIS", "REL", "STORAGE_CRS", "Context", "Document", "collection_path", "link"]
 
 Document: TypeAlias = dict[str, Any]
 
-CRS84 = "http://www.opengis.net/def/crs/OGC/1.3/CRS84"
-STORAGE_CRS = "http://www.opengis.net/def/crs/EPSG/0/4490"
+CRS84 = CRS84_URI
+STORAGE_CRS = crs(STORAGE).uri
 # OGC API Features part 2, 6.2: every CRS that `crs=` and `bbox-crs=` take, the default one first.
-CRS_URIS = (
-    CRS84,
-    *(f"http://www.opengis.net/def/crs/EPSG/0/{code}" for code in (4490, 4326, 3857, 4526, 4527, 4547, 4548)),
-)
+CRS_URIS = tuple(crs(code).uri for code in SERVED)
 # Base of OGC's registered link relations.
 REL = "http://www.opengis.net/def/rel/ogc/1.0/"
 

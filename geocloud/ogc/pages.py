@@ -1,0 +1,221 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What each page shows beside its document: layers by theme, drawings, links to the next page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import groupby
+from typing import Any, Protocol
+from urllib.parse import quote, urlsplit
+
+from geocloud.catalogue.registry import Layer
+from geocloud.catalogue.spec import FieldSpec
+from geocloud.ogc import drawing, listing
+from geocloud.ogc.context import Context, Document, collection_path
+from geocloud.ogc.documents import licence_url
+from geocloud.ogc.schemas import schema
+
+__all__ = ["PAGES", "page_of"]
+
+# A landing page lists every collection up to this many, then so many of each theme.
+_LIST_ALL, _LIST_SOME = 80, 8
+# A problem's own members, which its page words by itself.
+_PROBLEM_MEMBERS = frozenset({"type", "title", "status", "detail", "todo"})
+_STANDARDS = {
+    "ogcapi-common-1": "OGC API - Common - Part 1: Core",
+    "ogcapi-common-2": "OGC API - Common - Part 2: Geospatial Data",
+    "ogcapi-features-1": "OGC API - Features - Part 1: Core",
+    "ogcapi-features-2": "OGC API - Features - Part 2: Coordinate Reference Systems by Reference",
+    "ogcapi-features-3": "OGC API - Features - Part 3: Filtering",
+    "ogcapi-features-4": "OGC API - Features - Part 4: Create, Replace, Update and Delete",
+    "ogcapi-features-5": "OGC API - Features - Part 5: Schemas",
+    "cql2": "Common Query Language (CQL2)",
+}
+
+
+class _View(Protocol):
+    def get(self, name: str) -> str: ...
+
+
+Content = dict[str, Any]
+
+
+def page_of(name: str, ctx: Context, document: Document, view: _View, extra: Content) -> Content:
+    """The template variables of a page; KeyError for an unknown name."""
+    return PAGES[name](ctx, document, view, extra)
+
+
+def _landing(ctx: Context, document: Document, view: _View, extra: Content) -> Content:
+    layers = ctx.catalogue.layers.values()
+    stamps = [x.state.stamp for x in layers if x.state.stamp]
+    return {
+        "themes": listing.themes(ctx),
+        "total": len(layers),
+        "features": sum(x.state.row_count for x in layers),
+        "updated": max(stamps).isoformat() if stamps else None,
+        "shown": _LIST_ALL if len(layers) <= _LIST_ALL else _LIST_SOME,
+    }
+
+
+def _collections(ctx: Context, document: Document, view: _View, extra: Content) -> Content:
+    return {"themes": listing.themes(ctx), "total": len(ctx.catalogue.layers)}
+
+
+def _of_layer(ctx: Context, layer: Layer) -> Content:
+    return {"layer": layer, "theme_title": listing.theme_title(ctx, layer.spec.theme)}
+
+
+def _collection(ctx: Context, document: Document, view: _View, extra: Content) -> Content:
+    layer = ctx.catalogue.layer(document["id"])
+    extent = layer.state.extent
+    return {
+        **_of_layer(ctx, layer),
+        "schema": schema(ctx, layer.id),
+        "locator": drawing.locator(ctx.settings.city.city_bbox, extent) if extent else None,
+        "geometries": listing.GEOMETRIES,
+        "kinds": listing.KINDS,
+        "crs_names": listing.crs_names(ctx),
+        "licence_url": licence_url,
+        "download": max(1, min(layer.state.row_count, ctx.settings.web.page_max)),
+    }
+
+
+def _properties(ctx: Context, document: Document, view: _View, extra: Content) -> Content:
+    layer = ctx.catalogue.layer(extra["collection"])
+    wording = _filter_hint(layer)
+    address = f"{ctx.url(collection_path(layer.id, 'items'))}?filter={quote(wording)}" if wording else ""
+    return {**_of_layer(ctx, layer), "example": address}
+
+
+def _items(ctx: Context, document: Document, view: _View, extra: Content) -> Content:
+    layer = ctx.catalogue.layer(extra["collection"])
+    features = document["features"]
+    links = {x["rel"]: x["href"] for x in document.get("links", ()) if x["rel"] in ("prev", "next")}
+    return {
+        **_of_layer(ctx, layer),
+        **_drawn(ctx, layer, features, extra, (720, 400)),
+        "columns": _columns(layer, features),
+        "pages": {rel: _as_page(href) for rel, href in links.items()},
+        "filter_hint": _filter_hint(layer),
+    }
+
+
+def _item(ctx: Context, document: Document, view: _View, extra: Content) -> Content:
+    layer = ctx.catalogue.layer(extra["collection"])
+    properties = document.get("properties") or {}
+    named = [layer.spec.style.label, *layer.spec.key]
+    label = next((str(properties[n]) for n in named if n and properties.get(n) is not None), str(document["id"]))
+    return {
+        **_of_layer(ctx, layer),
+        **_drawn(ctx, layer, [document], extra, (360, 320)),
+        "columns": _columns(layer, [document]),
+        "label": label,
+    }
+
+
+def _drawn(ctx: Context, layer: Layer, features: list[Document], extra: Content, size: tuple[float, float]) -> Content:
+    """A plot, or words that say why there is none."""
+    if layer.spec.geometry == "none" or not features:
+        return {"plot": None, "not_drawn": ""}
+    if not extra.get("drawable", True):
+        words = ctx.say("所选坐标系的几何不在此绘制。", "Geometries in the chosen CRS are not drawn here.")
+        return {"plot": None, "not_drawn": words}
+    plot = drawing.plot(features, *size, ctx.settings.web.drawn_max)
+    words = "" if plot else ctx.say("没有几何图形。", "There is no geometry.")
+    return {"plot": plot, "not_drawn": words}
+
+
+def _columns(layer: Layer, features: list[Document]) -> list[FieldSpec]:
+    """The layer's served fields that occur on the page, in the layer's order."""
+    present = {name for f in features for name in (f.get("properties") or ())}
+    return [f for f in layer.spec.visible_fields if f.name in present]
+
+
+def _as_page(href: str) -> str:
+    """A paging link for a browser: without scheme and host, as HTML."""
+    parts = urlsplit(href)
+    pairs = [p for p in parts.query.split("&") if p and not p.startswith("f=")]
+    return f"{parts.path}?{'&'.join([*pairs, 'f=html'])}"
+
+
+def _filter_hint(layer: Layer) -> str:
+    """A filter that this layer would take, for an example; empty when nothing can be asked."""
+    for f in layer.spec.queryables:
+        code_list = layer.codes.get(f.codes) if f.codes else None
+        if code_list and code_list.codes:
+            code = code_list.codes[0].code
+            return f"{f.name} = '{code}'" if f.type == "text" else f"{f.name} = {code}"
+    for f in layer.spec.queryables:
+        if f.type in ("integer", "number"):
+            return f"{f.name} > 100"
+    for f in layer.spec.queryables:
+        if f.type == "text":
+            return f"{f.name} LIKE 'A%'"
+    return ""
+
+
+def _conformance(ctx: Context, document: Document, view: _View, extra: Content) -> Content:
+    pairs = sorted((_standard(uri), uri.rsplit("/", 1)[-1], uri) for uri in document["conformsTo"])
+    return {
+        "standards": [
+            (name, [(c, uri) for _, c, uri in group]) for name, group in groupby(pairs, key=lambda entry: entry[0])
+        ]
+    }
+
+
+def _standard(uri: str) -> str:
+    parts = uri.split("/")
+    name = parts[parts.index("spec") + 1] if "spec" in parts else uri
+    return _STANDARDS.get(name, name)
+
+
+def _openapi(ctx: Context, document: Document, view: _View, extra: Content) -> Content:
+    examples = []
+    layer = next((x for x in ctx.catalogue.layers.values() if x.state.extent), None)
+    if layer and layer.state.extent:
+        items = ctx.url(collection_path(layer.id, "items"))
+        west, south, east, north = layer.state.extent
+        middle = f"{(west + east) / 2:.2f}", f"{(south + north) / 2:.2f}"
+        name = ctx.text(layer.spec.title)
+        examples = [
+            (ctx.say(f"{name}的前 10 条", f"First 10 of {name}"), f"{items}?limit=10"),
+            (
+                ctx.say("一个范围之内", "Within a box"),
+                f"{items}?bbox={middle[0]},{middle[1]},{east:.2f},{north:.2f}",
+            ),
+            (ctx.say("存为表格", "As a table"), f"{items}?f=csv&limit=1000"),
+        ]
+        if hint := _filter_hint(layer):
+            examples.insert(2, (ctx.say("按条件过滤", "With a filter"), f"{items}?filter={quote(hint)}"))
+    return {"operations": listing.operations(document), "examples": examples}
+
+
+def _error(ctx: Context, document: Document, view: _View, extra: Content) -> Content:
+    names = {
+        "parameter": ("参数", "parameter"),
+        "allowed": ("允许的取值", "allowed"),
+        "id": ("编号", "id"),
+        "instance": ("请求地址", "request"),
+        "maximum": ("上限", "maximum"),
+    }
+    facts = []
+    for name, found in document.items():
+        if name not in _PROBLEM_MEMBERS and found not in (None, "", [], ()):
+            text = ", ".join(map(str, found)) if isinstance(found, list | tuple) else str(found)
+            facts.append((ctx.say(*names.get(name, (name, name))), text))
+    return {"facts": facts}
+
+
+PAGES: dict[str, Callable[[Context, Document, _View, Content], Content]] = {
+    "landing": _landing,
+    "conformance": _conformance,
+    "collections": _collections,
+    "collection": _collection,
+    "queryables": _properties,
+    "sortables": _properties,
+    "schema": _properties,
+    "items": _items,
+    "item": _item,
+    "openapi": _openapi,
+    "error": _error,
+}
