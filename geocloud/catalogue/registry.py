@@ -24,6 +24,9 @@ __all__ = ["CATALOGUE_SQL", "Catalogue", "Layer", "LayerState", "Registry", "par
 
 log = logging.getLogger(__name__)
 
+# Seconds before the first try to connect again; doubled with each failure, up to 5.
+_FIRST_PAUSE = 0.1
+
 # One JSON document: revision, code lists, and every active layer with its state and sources.
 CATALOGUE_SQL = """
 SELECT json_build_object(
@@ -161,7 +164,7 @@ class Registry:
         self._on_change = on_change
         self._task: asyncio.Task[None] | None = None
         self._ready = asyncio.Event()
-        self._inbox: asyncio.Queue[str | None] = asyncio.Queue()
+        self._pause = _FIRST_PAUSE
 
     async def start(self) -> None:
         """Reads the catalogue once and keeps listening; returns when it has been read."""
@@ -189,21 +192,23 @@ class Registry:
             await asyncio.sleep(_RECONNECT_SECONDS)
 
     async def _listen(self) -> None:
+        inbox: asyncio.Queue[str | None] = asyncio.Queue()
         conn = await asyncpg.connect(self._url, server_settings={"application_name": "geocloud registry"})
         try:
-            conn.add_termination_listener(lambda _: self._inbox.put_nowait(None))
-            await conn.add_listener("geocloud", lambda *args: self._inbox.put_nowait(args[3]))
+            conn.add_termination_listener(lambda _: inbox.put_nowait(None))
+            await conn.add_listener("geocloud", lambda *args: inbox.put_nowait(args[3]))
             await self._read_all(conn)
+            self._pause = _FIRST_PAUSE
             self._ready.set()
             while True:
                 try:
-                    message = await asyncio.wait_for(self._inbox.get(), timeout=self._seconds_to_boundary())
+                    message = await asyncio.wait_for(inbox.get(), timeout=self._seconds_to_boundary())
                 except TimeoutError:
                     await self._pass_boundaries(conn)
                     continue
                 if message is None:
                     return
-                layers, everything = _drain(message, self._inbox)
+                layers, everything = _drain(message, inbox)
                 if everything or not layers <= self.current.layers.keys():
                     await self._read_all(conn)
                 else:
@@ -222,8 +227,21 @@ class Registry:
             row = await conn.fetchrow(_STATE_SQL, layer_id)
             if row is not None:
                 extent = None if row[2] is None else (row[2], row[3], row[4], row[5])
-                layers[layer_id] = replace(layers[layer_id], state=LayerState(row[0], row[1], extent, row[6], row[7]))
+                layer = replace(layers[layer_id], state=LayerState(row[0], row[1], extent, row[6], row[7]))
+                layers[layer_id] = replace(layer, state=await self._dated(conn, layer))
         self._swap(replace(self.current, layers=layers))
+
+    async def _dated(self, conn: asyncpg.Connection[Any], layer: Layer) -> LayerState:
+        """The layer's state with its boundaries as of now: one that has passed is followed by the next in the rows."""
+        state, now = layer.state, datetime.now(UTC)
+        if state.next_boundary is None or state.next_boundary > now:
+            return state
+        ahead = await conn.fetchval(
+            "SELECT least(min(valid_from) FILTER (WHERE valid_from > $1), "
+            f"min(valid_to) FILTER (WHERE valid_to > $1 AND isfinite(valid_to))) FROM {layer.table}",
+            now,
+        )
+        return replace(state, next_boundary=ahead, epoch=now)
 
     def _seconds_to_boundary(self) -> float | None:
         now = datetime.now(UTC)
@@ -250,10 +268,10 @@ def _drain(first: str, inbox: asyncio.Queue[str | None]) -> tuple[set[str], bool
         if message is None:
             inbox.put_nowait(None)
             break
-        body = json.loads(message)
-        if "layer" in body:
-            layers.add(body["layer"])
-        else:
+        try:
+            layers.add(json.loads(message)["layer"])
+        except (ValueError, KeyError, TypeError):
+            # A change of the catalogue, or what somebody else sent on our channel: reading all is right for both.
             everything = True
     return layers, everything
 
