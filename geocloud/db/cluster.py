@@ -34,7 +34,7 @@ from geocloud.db.roles import (
 )
 from geocloud.settings import DatabaseSettings
 
-__all__ = ["DATABASE", "Status", "Urls", "admin_url", "ensure", "session", "status", "stop"]
+__all__ = ["DATABASE", "Status", "Urls", "admin_url", "ensure", "session", "status", "stop", "urls_of"]
 
 DATABASE = "geocloud"
 
@@ -74,11 +74,12 @@ def session(
     settings: DatabaseSettings, on_step: OnStep | None = None, *, keep: bool = False, fsync: bool = True
 ) -> Iterator[Urls]:
     """Like `ensure` for the time of a block; afterwards the server is stopped if a session had started it and
-    no other one uses it. `keep=True` leaves it up."""
+    no other one uses it. `keep=True` leaves it up. Raises DiskFull below settings.min_free_disk_mb."""
     folder = open_folder(settings)
     if settings.database_url:
         yield _given(settings, folder)
         return
+    check_disk(settings, folder)
     use = os.open(folder.home / "use.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
         with wait_lock(folder.home / "cluster.lock", waiting=_waiting(on_step)):
@@ -159,7 +160,7 @@ def _private(settings: DatabaseSettings, folder: Folder, on_step: OnStep | None,
         say("Starting the database", "启动数据库")
         found, started = server.start(settings, folder, programs, fsync=fsync), True
     credentials = read_credentials(folder.credentials)
-    urls = _urls(found, credentials)
+    urls = urls_of(found, credentials)
     if logs_in(urls.owner) or logs_in(urls.writer) or logs_in(urls.reader):
         say("Making the database and its three roles", "创建数据库及三个角色")
         _make_database(found, credentials, settings)
@@ -174,7 +175,8 @@ def _private(settings: DatabaseSettings, folder: Folder, on_step: OnStep | None,
     return urls, started
 
 
-def _urls(found: server.Running, credentials: Credentials) -> Urls:
+def urls_of(found: server.Running, credentials: Credentials) -> Urls:
+    """URLs of a running private server."""
     base = make_url("", host=found.socket_dir, port=str(found.port), dbname=DATABASE)
     return Urls(
         make_url(base, user=OWNER, password=credentials.owner),

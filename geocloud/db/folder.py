@@ -30,7 +30,7 @@ from typing import Any
 from geocloud.errors import AlreadyRunning, DatabaseError, DataFolderError, DiskFull, SettingsError
 from geocloud.settings import DatabaseSettings
 
-__all__ = ["Account", "Folder", "check_disk", "hold", "open_folder", "wait_lock"]
+__all__ = ["Account", "Folder", "check_disk", "hold", "holder", "open_folder", "wait_lock"]
 
 # sun_path of Linux holds 108 bytes with the closing NUL.
 _SOCKET_PATH_MAX = 107
@@ -156,6 +156,23 @@ def hold(folder: Folder) -> Iterator[None]:
         os.pwrite(fd, str(os.getpid()).encode(), 0)
         yield
         os.ftruncate(fd, 0)
+    finally:
+        os.close(fd)
+
+
+def holder(folder: Folder) -> int | None:
+    """Process id of the `up` that holds the data folder; None when nobody does."""
+    try:
+        fd = os.open(folder.home / "up.lock", os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        said = os.pread(fd, 20, 0)
+        return int(said) if said.isdigit() else None
+    else:
+        return None
     finally:
         os.close(fd)
 

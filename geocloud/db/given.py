@@ -12,7 +12,7 @@ from geocloud.db.programs import POSTGIS_MIN, POSTGRES_MIN
 from geocloud.db.roles import OWNER, READER, WRITER, Credentials, Urls, logs_in, make_url, open_database, set_login
 from geocloud.errors import DatabaseError, MissingPackages, SettingsError, WrongVersion
 
-__all__ = ["given_urls", "prepare_extension"]
+__all__ = ["check_version", "derive_urls", "given_urls", "prepare_extension"]
 
 
 def given_urls(url: str, credentials: Credentials, *, timeout_ms: int) -> Urls:
@@ -23,7 +23,7 @@ def given_urls(url: str, credentials: Credentials, *, timeout_ms: int) -> Urls:
     not do what is needed.
     """
     try:
-        parts = parse_dsn(url)
+        parse_dsn(url)
     except psycopg2.ProgrammingError as exc:
         raise SettingsError(
             f"GEOCLOUD_DATABASE_URL is not a PostgreSQL URL: {str(exc).strip()}.",
@@ -31,17 +31,12 @@ def given_urls(url: str, credentials: Credentials, *, timeout_ms: int) -> Urls:
             todo_en="Write it as postgresql://user:password@host:5432/database.",
             todo_zh="写法:postgresql://用户:密码@主机:5432/数据库。",
         ) from None
-    logins = {WRITER: (f"{WRITER}_{credentials.tag}", credentials.writer)}
-    logins[READER] = (f"{READER}_{credentials.tag}", credentials.reader)
+    logins = _logins(credentials)
     with connect(url, application_name="geocloud setup") as conn:
         me, database = _who(conn)
         check_version(conn)
         prepare_extension(conn)
-        urls = Urls(
-            make_url(url, options=_options(parts, me)),
-            make_url(url, user=logins[WRITER][0], password=logins[WRITER][1]),
-            make_url(url, user=logins[READER][0], password=logins[READER][1]),
-        )
+        urls = derive_urls(url, credentials, me)
         if not _is_ready(conn, me, database, [name for name, _ in logins.values()]) or logs_in(urls.reader):
             try:
                 _make_roles(conn, me, database)
@@ -61,6 +56,16 @@ def given_urls(url: str, credentials: Credentials, *, timeout_ms: int) -> Urls:
             "可在 GEOCLOUD_DATABASE_URL 中写明主机(127.0.0.1)。",
         )
     return urls
+
+
+def derive_urls(url: str, credentials: Credentials, me: str) -> Urls:
+    """URLs of the three roles made from the given one; `me` is the role it logs in as. Nothing is asked or made."""
+    logins = _logins(credentials)
+    return Urls(
+        make_url(url, options=_options(parse_dsn(url), me)),
+        make_url(url, user=logins[WRITER][0], password=logins[WRITER][1]),
+        make_url(url, user=logins[READER][0], password=logins[READER][1]),
+    )
 
 
 def check_version(conn: connection) -> None:
@@ -121,6 +126,13 @@ def prepare_extension(conn: connection) -> None:
             todo_zh="请在服务器上升级 PostGIS 并执行 `ALTER EXTENSION postgis UPDATE`。",
             installed=installed,
         )
+
+
+def _logins(credentials: Credentials) -> dict[str, tuple[str, str]]:
+    return {
+        WRITER: (f"{WRITER}_{credentials.tag}", credentials.writer),
+        READER: (f"{READER}_{credentials.tag}", credentials.reader),
+    }
 
 
 def _number(version: str) -> tuple[int, int]:

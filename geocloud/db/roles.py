@@ -28,6 +28,7 @@ __all__ = [
     "WRITER",
     "Credentials",
     "Urls",
+    "logs_in",
     "make_url",
     "open_database",
     "read_credentials",
