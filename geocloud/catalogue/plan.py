@@ -2,11 +2,13 @@
 """What has to be done so that the database holds the layers as their definitions say.
 
 The plan is made from the definitions and from what the database really has, step by step, each with the
-SQL it would run; nothing is run here. A step that would lose data is `refused` and says why.
+SQL it would run; nothing is run here. A step that would lose data is `refused` and says why. A field taken out of a
+definition keeps its column and values: they are no longer granted to the reader.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -15,7 +17,18 @@ from geocloud.catalogue.spec import FieldSpec, LayerSpec
 
 __all__ = ["Existing", "Step", "geometry_type", "plan_layer", "plan_retire", "sql_type"]
 
-Action = Literal["create", "add-column", "change-type", "change-key", "index", "update", "retire", "restore", "refused"]
+Action = Literal[
+    "create",
+    "add-column",
+    "hide-column",
+    "change-type",
+    "change-key",
+    "index",
+    "update",
+    "retire",
+    "restore",
+    "refused",
+]
 
 _SQL_TYPES = {
     "text": "text",
@@ -26,8 +39,9 @@ _SQL_TYPES = {
     "datetime": "timestamp with time zone",
 }
 # Type changes that keep every value; all others are refused.
+_EXACT = 2**53
 _SAFE_TYPES = {
-    ("bigint", "double precision"),
+    ("bigint", "double precision"),  # as far as the values fit: see _change_type
     ("bigint", "text"),
     ("double precision", "text"),
     ("boolean", "text"),
@@ -38,9 +52,13 @@ _SAFE_TYPES = {
 
 @dataclass(frozen=True)
 class Existing:
-    """A layer as the database has it: columns by name with their SQL types, key columns, index names."""
+    """A layer as the database has it: columns by name with their SQL types, key columns, index names.
 
-    spec: LayerSpec
+    `spec` is None when the published definition is of a form this version does not read; it is then written anew.
+    """
+
+    layer: str
+    spec: LayerSpec | None
     status: str
     columns: Mapping[str, str]
     key: tuple[str, ...]
@@ -93,6 +111,7 @@ def plan_layer(spec: LayerSpec, existing: Existing | None) -> list[Step]:
     steps += _field_indexes(spec, existing)
     if existing.status == "retired":
         steps.append(Step(spec.id, "restore", "serve the retired layer again", "恢复已停用图层"))
+    steps += _dropped(spec, existing)
     if steps or existing.spec != spec:
         refresh = (f"SELECT geocloud.attach_time('{spec.id}')", *_grants(spec))
         steps.append(Step(spec.id, "update", "definition changed", "定义有更新", refresh))
@@ -102,7 +121,7 @@ def plan_layer(spec: LayerSpec, existing: Existing | None) -> list[Step]:
 def plan_retire(existing: Existing) -> Step:
     """The step for a layer whose definition is gone: no longer served, rows and history kept."""
     return Step(
-        existing.spec.id,
+        existing.layer,
         "retire",
         "definition removed: no longer served, rows and history kept",
         "定义已移除:停止服务,数据与历史保留",
@@ -134,7 +153,7 @@ def _create(spec: LayerSpec) -> list[str]:
         _unique(spec),
     ]
     if spec.geometry != "none":
-        statements.append(f'CREATE INDEX "{spec.name} geom" ON {table} USING gist (geom)')
+        statements.append(_geometry_index(spec))
     return statements + [_index(spec, f.name) for f in spec.fields if f.index]
 
 
@@ -143,12 +162,19 @@ def _unique(spec: LayerSpec) -> str:
     return f'ALTER TABLE {_table(spec)} ADD CONSTRAINT "{spec.name} key" UNIQUE ({columns})'
 
 
+def _geometry_index(spec: LayerSpec) -> str:
+    return f'CREATE INDEX "{spec.name} geom" ON {_table(spec)} USING gist (geom)'
+
+
 def _index(spec: LayerSpec, name: str) -> str:
     return f'CREATE INDEX "{_index_name(spec, name)}" ON {_table(spec)} ("{name}", fid)'
 
 
 def _index_name(spec: LayerSpec, name: str) -> str:
-    return f"{spec.name} by {name}"[:63]
+    whole = f"{spec.name} by {name}"
+    if len(whole) <= 63:
+        return whole
+    return whole[:54] + " " + hashlib.sha256(whole.encode()).hexdigest()[:8]
 
 
 def _grants(spec: LayerSpec) -> tuple[str, ...]:
@@ -186,7 +212,7 @@ def _columns(spec: LayerSpec, existing: Existing) -> list[Step]:
                 Step(spec.id, "add-column", f"add column {f.name} {wanted}", f"新增字段 {f.name} {wanted}", add)
             )
         elif have != wanted and (have, wanted) in _SAFE_TYPES:
-            change = tuple(f'ALTER TABLE {t} ALTER COLUMN "{f.name}" TYPE {wanted}' for t in (table, past))
+            change = tuple(s for t in (table, past) for s in _change_type(t, f.name, have, wanted))
             words = f"{f.name}: {have} → {wanted}"
             steps.append(Step(spec.id, "change-type", words, words, change))
         elif have != wanted:
@@ -200,6 +226,30 @@ def _columns(spec: LayerSpec, existing: Existing) -> list[Step]:
     return steps
 
 
+def _change_type(table: str, column: str, have: str, wanted: str) -> list[str]:
+    """Statements that change a column's type and fail, rather than round, where a value would not survive."""
+    if (have, wanted) == ("bigint", "double precision"):
+        fits = f'ALTER TABLE {table} ADD CONSTRAINT "fits" CHECK (abs("{column}") <= {_EXACT})'
+        drop = f'ALTER TABLE {table} DROP CONSTRAINT "fits"'
+        return [fits, drop, f'ALTER TABLE {table} ALTER COLUMN "{column}" TYPE {wanted}']
+    using = f'"{column}"::text'
+    if have == "timestamp with time zone":
+        using = f"""to_char("{column}" AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')"""
+    elif have == "date":
+        using = f"""to_char("{column}", 'YYYY-MM-DD')"""
+    return [f'ALTER TABLE {table} ALTER COLUMN "{column}" TYPE {wanted} USING {using}']
+
+
+def _dropped(spec: LayerSpec, existing: Existing) -> list[Step]:
+    """Fields the published definition has and the new one has not: hidden from readers, values kept."""
+    before = {f.name for f in existing.spec.fields} if existing.spec else set()
+    gone = sorted(before - {f.name for f in spec.fields})
+    return [
+        Step(spec.id, "hide-column", f"{n} is no longer served, its values stay", f"字段 {n} 停止发布,数据保留")
+        for n in gone
+    ]
+
+
 def _geometry(spec: LayerSpec, existing: Existing) -> list[Step]:
     wanted = None if spec.geometry == "none" else geometry_type(spec)
     have = existing.columns.get("geom")
@@ -207,6 +257,9 @@ def _geometry(spec: LayerSpec, existing: Existing) -> list[Step]:
         return []
     words = f"geometry: {have or 'none'} → {wanted or 'none'}"
     table, past = _table(spec), f'history."{spec.id}"'
+    if wanted and have is None:
+        add = (f"ALTER TABLE {table} ADD COLUMN geom {wanted}", _geometry_index(spec))
+        return [Step(spec.id, "add-column", words, words, add)]
     if wanted and have and ("Geometry" in wanted or wanted == have.replace("geometry(", "geometry(Multi")):
         using = "geom" if "Geometry" in wanted else "public.ST_Multi(geom)"
         change = tuple(f"ALTER TABLE {t} ALTER COLUMN geom TYPE {wanted} USING {using}" for t in (table, past))
@@ -218,7 +271,15 @@ def _key(spec: LayerSpec, existing: Existing) -> list[Step]:
     if existing.key == spec.key or any(k not in existing.columns for k in spec.key):
         return []
     words = f"{', '.join(existing.key)} → {', '.join(spec.key)}"
-    change = (f'ALTER TABLE {_table(spec)} DROP CONSTRAINT "{spec.name} key"', _unique(spec))
+    table, past = _table(spec), f'history."{spec.id}"'
+    left = [k for k in existing.key if k not in spec.key]
+    new = [k for k in spec.key if k not in existing.key]
+    change = (
+        f'ALTER TABLE {table} DROP CONSTRAINT "{spec.name} key"',
+        *(f'ALTER TABLE {t} ALTER COLUMN "{k}" DROP NOT NULL' for t in (table, past) for k in left),
+        *(f'ALTER TABLE {table} ALTER COLUMN "{k}" SET NOT NULL' for k in new),
+        _unique(spec),
+    )
     return [Step(spec.id, "change-key", f"natural key: {words}", f"自然键:{words}", change)]
 
 

@@ -8,19 +8,23 @@ from typing import Any
 
 import psycopg2
 from psycopg2.extras import Json
+from pydantic import ValidationError
 
 from geocloud.catalogue.plan import Existing, Step, plan_layer, plan_retire
 from geocloud.catalogue.registry import CATALOGUE_SQL, Catalogue, parse_catalogue
 from geocloud.catalogue.spec import CodeList, LayerSpec
-from geocloud.errors import SyncRefused
+from geocloud.errors import CatalogueError, SyncRefused
 
 __all__ = ["plan_sync", "read_catalogue", "sync"]
 
 # Key of the advisory lock that lets one sync run at a time in a database.
 _LOCK = 0x6765_6F01
 
+# How long a sync waits for a layer that is being written or read.
+_LOCK_TIMEOUT = "60s"
+
 _EXISTING_SQL = """
-SELECT l.spec, l.status, columns.of, coalesce(keys.of, '{}'), coalesce(indexes.of, '{}')
+SELECT l.id, l.spec, l.status, columns.of, coalesce(keys.of, '{}'), coalesce(indexes.of, '{}')
   FROM geocloud.layer l
   CROSS JOIN LATERAL (SELECT to_regclass(format('%I.%I', split_part(l.id, '.', 1), split_part(l.id, '.', 2))) AS rel) t
   LEFT JOIN LATERAL (SELECT json_object_agg(attname, format_type(atttypid, atttypmod)) AS of FROM pg_attribute
@@ -49,8 +53,9 @@ def sync(
 ) -> list[Step]:
     """Publishes all definitions in one transaction and returns the steps taken.
 
-    Waits for a sync that is already running. Raises SyncRefused, with nothing changed, when a step would
-    lose data or a new key is not unique among the rows.
+    Waits for a sync that is already running, and for writes of the layers it changes. Raises SyncRefused, with
+    nothing changed, when a step would lose data or a new key is not unique among the rows; CatalogueError when a
+    layer stays busy.
     """
     with conn, conn.cursor() as cur:
         cur.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
@@ -64,6 +69,7 @@ def sync(
                 todo_zh="请改用新的字段名,或先用 SQL 迁移数据。未作任何更改。",
                 layers=sorted({s.layer for s in refused}),
             )
+        _lock(cur, steps)
         changed_codes = _store_codes(cur, codes)
         for layer_id in sorted({s.layer for s in steps if s.action != "retire"}):
             _store_layer(cur, layers[layer_id])
@@ -87,11 +93,37 @@ def read_catalogue(conn: psycopg2.extensions.connection) -> Catalogue:
 def _existing(conn: psycopg2.extensions.connection) -> dict[str, Existing]:
     with conn.cursor() as cur:
         cur.execute(_EXISTING_SQL)
-        found = (
-            Existing(LayerSpec.model_validate(spec), status, columns or {}, tuple(key), frozenset(indexes))
-            for spec, status, columns, key, indexes in cur.fetchall()
-        )
-        return {e.spec.id: e for e in found}
+        return {
+            layer: Existing(layer, _readable(spec), status, columns or {}, tuple(key), frozenset(indexes))
+            for layer, spec, status, columns, key, indexes in cur.fetchall()
+        }
+
+
+def _readable(spec: dict[str, Any]) -> LayerSpec | None:
+    try:
+        return LayerSpec.model_validate(spec)
+    except ValidationError:
+        return None
+
+
+def _lock(cur: Any, steps: list[Step]) -> None:
+    """Takes the tables to be altered in one order, before any row lock, so that no load and no sync can deadlock."""
+    created = {s.layer for s in steps if s.action == "create"}
+    altered = {s.layer for s in steps if s.action in ("add-column", "change-type", "change-key")}
+    cur.execute("SELECT set_config('lock_timeout', %s, true)", (_LOCK_TIMEOUT,))
+    for layer_id in sorted({s.layer for s in steps if s.sql} - created):
+        theme, name = layer_id.split(".")
+        mode = "ACCESS EXCLUSIVE" if layer_id in altered else "SHARE ROW EXCLUSIVE"
+        try:
+            cur.execute(f'LOCK TABLE "{theme}"."{name}" IN {mode} MODE')
+        except psycopg2.errors.LockNotAvailable:
+            raise CatalogueError(
+                f"{layer_id} is in use: it could not be had for {_LOCK_TIMEOUT}.",
+                f"图层 {layer_id} 正在使用,等待 {_LOCK_TIMEOUT} 后仍未空闲。",
+                todo_en="Let the load or the long query end and sync again. Nothing was changed.",
+                todo_zh="请待入库或长查询结束后再同步。未作任何更改。",
+                layer=layer_id,
+            ) from None
 
 
 def _store_codes(cur: Any, codes: Mapping[str, CodeList]) -> bool:
@@ -127,6 +159,14 @@ def _run(cur: Any, step: Step) -> None:
             f"{step.layer}:现有数据中新主键有重复({exc.diag.message_detail})。",
             todo_en="Mend the rows or choose another key. Nothing was changed.",
             todo_zh="请先修正数据或改用其他主键。未作任何更改。",
+        ) from None
+    except (psycopg2.errors.NotNullViolation, psycopg2.errors.CheckViolation) as exc:
+        raise SyncRefused(
+            f"{step.layer}: {step.en}: values already there do not allow it ({exc.diag.message_primary}).",
+            f"{step.layer}:{step.zh}:现有数据不允许此更改({exc.diag.message_primary})。",
+            todo_en="Mend the rows first. Nothing was changed.",
+            todo_zh="请先修正数据。未作任何更改。",
+            layer=step.layer,
         ) from None
     if step.action == "retire":
         cur.execute("UPDATE geocloud.layer SET status = 'retired', changed_at = now() WHERE id = %s", (step.layer,))

@@ -24,9 +24,6 @@ __all__ = ["CATALOGUE_SQL", "Catalogue", "Layer", "LayerState", "Registry", "par
 
 log = logging.getLogger(__name__)
 
-# Seconds before the first try to connect again; doubled with each failure, up to 5.
-_FIRST_PAUSE = 0.1
-
 # One JSON document: revision, code lists, and every active layer with its state and sources.
 CATALOGUE_SQL = """
 SELECT json_build_object(
@@ -164,7 +161,6 @@ class Registry:
         self._on_change = on_change
         self._task: asyncio.Task[None] | None = None
         self._ready = asyncio.Event()
-        self._pause = _FIRST_PAUSE
 
     async def start(self) -> None:
         """Reads the catalogue once and keeps listening; returns when it has been read."""
@@ -185,10 +181,11 @@ class Registry:
         while True:
             try:
                 await self._listen()
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as exc:
+            except Exception as exc:
                 if not self._ready.is_set():
                     raise
-                log.warning("catalogue connection lost: %s", type(exc).__name__)
+                # Whatever it was, the last good catalogue is served on, and all is read afresh.
+                log.warning("catalogue: %s: %s", type(exc).__name__, exc)
             await asyncio.sleep(_RECONNECT_SECONDS)
 
     async def _listen(self) -> None:
@@ -198,8 +195,7 @@ class Registry:
             conn.add_termination_listener(lambda _: inbox.put_nowait(None))
             await conn.add_listener("geocloud", lambda *args: inbox.put_nowait(args[3]))
             await self._read_all(conn)
-            self._pause = _FIRST_PAUSE
-            self._ready.set()
+                self._ready.set()
             while True:
                 try:
                     message = await asyncio.wait_for(inbox.get(), timeout=self._seconds_to_boundary())

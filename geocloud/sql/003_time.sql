@@ -150,10 +150,11 @@ BEGIN
 CREATE OR REPLACE FUNCTION %1$s() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, public AS $body$
 DECLARE
-    stamp timestamptz := geocloud.stamp();
+    stamp timestamptz;
     seen record;
     version bigint;
 BEGIN
+    SELECT s.stamp INTO STRICT stamp FROM geocloud.layer_state s WHERE s.layer = %2$L;
     IF TG_OP = 'INSERT' THEN
         SELECT count(*) AS n, %4$s AS after, coalesce(bool_and(n.sys_from = stamp), true) AS right,
                least(min(n.valid_from) FILTER (WHERE n.valid_from > stamp), min(n.valid_to)) AS boundary
