@@ -195,7 +195,7 @@ class Registry:
             conn.add_termination_listener(lambda _: inbox.put_nowait(None))
             await conn.add_listener("geocloud", lambda *args: inbox.put_nowait(args[3]))
             await self._read_all(conn)
-                self._ready.set()
+            self._ready.set()
             while True:
                 try:
                     message = await asyncio.wait_for(inbox.get(), timeout=self._seconds_to_boundary())
