@@ -157,8 +157,10 @@ def _shift(row: Row, geometry: dict[str, Any] | None, tolerance: float, found: C
     shift = float(np.abs(a - b).max())
     if shift > tolerance:
         # The same ring may be written from another vertex or the other way round.
-        shift = float(np.abs(a[np.lexsort(a.T)] - b[np.lexsort(b.T)]).max())
-        found.remarks.add("rings turned")
+        turned = float(np.abs(a[np.lexsort(a.T)] - b[np.lexsort(b.T)]).max())
+        if turned <= tolerance:
+            found.remarks.add("rings turned")
+        shift = min(shift, turned)
     if shift > tolerance:
         found.add(f"{row.fid}: a vertex lies {shift * _DEGREE_M:.3f} m off")
     if given.geom_type != truth.geom_type:

@@ -19,7 +19,7 @@ class Mapserver(Endpoint):
     """Debian's package; connections are kept (`CLOSE_CONNECTION=DEFER`)."""
 
     name: ClassVar[str] = "mapserver"
-    tolerance: ClassVar[float] = 6e-7
+    tolerance: ClassVar[float] = 1.1e-6
     ordered: ClassVar[bool] = False
 
     def version(self) -> str:

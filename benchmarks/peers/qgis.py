@@ -73,16 +73,17 @@ class Qgis(Endpoint):
     def _project(self) -> str:
         layers = "".join(self._layer(layer) for layer in self.city.layers.values())
         tree = "".join(
-            f'<layer-tree-layer id="{x.name}" name="{x.name}" checked="Qt::Checked" providerKey="postgres"/>'
+            f'<layer-tree-layer id="{_id(x)}" name="{x.name}" checked="Qt::Checked" providerKey="postgres"/>'
             for x in self.city.layers.values()
         )
-        names = "".join(f"<value>{x.name}</value>" for x in self.city.layers.values())
-        precisions = "".join(f'<{x.name} type="int">8</{x.name}>' for x in self.city.layers.values())
+        names = "".join(f"<value>{_id(x)}</value>" for x in self.city.layers.values())
+        precisions = "".join(f'<{_id(x)} type="int">8</{_id(x)}>' for x in self.city.layers.values())
         return (
             '<!DOCTYPE qgis PUBLIC "http://mrcc.com/qgis.dtd" "SYSTEM"><qgis projectname="bench" version="3.22.16">'
             f"<title>bench</title><projectCrs>{_SRS}</projectCrs>"
             f"<layer-tree-group>{tree}</layer-tree-group><projectlayers>{layers}</projectlayers>"
             f'<properties><WFSLayers type="QStringList">{names}</WFSLayers>'
+            '<SpatialRefSys><ProjectionsEnabled type="int">1</ProjectionsEnabled></SpatialRefSys>'
             f"<WFSLayersPrecision>{precisions}</WFSLayersPrecision>"
             '<WMSServiceTitle type="QString">bench</WMSServiceTitle></properties></qgis>'
         )
@@ -98,8 +99,13 @@ class Qgis(Endpoint):
         )
         geometry = {"Point": "Point", "LineString": "Line"}.get(kind, "Polygon")
         return (
-            f'<maplayer type="vector" geometry="{geometry}" wkbType="{kind}"><id>{layer.name}</id>'
+            f'<maplayer type="vector" geometry="{geometry}" wkbType="{kind}"><id>{_id(layer)}</id>'
             f"<datasource>{escape(source)}</datasource><layername>{layer.name}</layername>"
             f'<shortname>{layer.name}</shortname><srs>{_SRS}</srs><provider encoding="UTF-8">postgres</provider>'
             "<flags><Identifiable>1</Identifiable><Searchable>1</Searchable></flags></maplayer>"
         )
+
+
+def _id(layer: Layer) -> str:
+    """QGIS replaces layer ids of ten characters or fewer by random ones."""
+    return f"{layer.name}_of_the_city"
