@@ -8,9 +8,11 @@ Every field has a default and one sentence of documentation; each is set by the 
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Literal
 
+import pydantic_settings
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -123,7 +125,11 @@ class WebSettings(_Group):
         None, description="Key that signs page tokens; a random one kept in the data folder if unset."
     )
     page_default: int = Field(10, ge=1, description="Features on a page when `limit` is not given.")
-    page_max: int = Field(50_000, ge=1, description="Largest `limit`; more is a 400 that names this number.")
+    page_max: int = Field(
+        50_000,
+        ge=1,
+        description="Largest page; a greater `limit` is answered with a page of this size (OGC 17-069r4, 7.15.2).",
+    )
     offset_max: int = Field(100_000, ge=0, description="Largest `offset`; deeper pages follow the `next` link.")
     count_max: int = Field(
         10_000,
@@ -136,7 +142,7 @@ class WebSettings(_Group):
     filter_nodes_max: int = Field(1_000, ge=10, description="Most operators, names and values in a CQL2 filter.")
     sortby_max: int = Field(4, ge=1, description="Most properties in `sortby`.")
     drawn_max: int = Field(2_000, ge=1, description="Features drawn on an HTML page; the rest are counted beside it.")
-    stream_chunk_rows: int = Field(500, ge=1, description="Features per chunk of a streamed answer.")
+    stream_chunk_rows: int = Field(1_000, ge=1, description="Features per chunk of a streamed answer.")
     cache_mb: int = Field(64, ge=0, description="Memory in MB per worker for answers kept by layer version.")
     cache_entry_kb: int = Field(1_024, ge=1, description="Largest answer in kB that is kept in the cache.")
     connections_max: int = Field(
@@ -159,10 +165,18 @@ class Settings(_Group):
             return cls()
         except ValidationError as exc:
             first = exc.errors()[0]
-            name = "GEOCLOUD_" + str(first["loc"][0]).upper()
-            raise SettingsError(
-                f"{name} cannot be used: {first['msg']}.",
-                f"环境变量 {name} 的值不可用:{first['msg']}。",
-                todo_en="docs/settings.md lists every setting and its range.",
-                todo_zh="各设置及取值范围见 docs/settings.md。",
-            ) from None
+            raise _cannot_be_used(str(first["loc"][0]), str(first["msg"])) from None
+        except pydantic_settings.SettingsError as exc:
+            # A list that is not JSON; the sentence names the field in quotes.
+            name = re.search(r'field "(\w+)"', str(exc))
+            raise _cannot_be_used(name[1] if name else "?", "a JSON list is needed") from None
+
+
+def _cannot_be_used(field: str, why: str) -> SettingsError:
+    name = "GEOCLOUD_" + field.upper()
+    return SettingsError(
+        f"{name} cannot be used: {why}.",
+        f"环境变量 {name} 的值不可用:{why}。",
+        todo_en="docs/settings.md lists every setting and its range.",
+        todo_zh="各设置及取值范围见 docs/settings.md。",
+    )

@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: Apache-2.0
+# Each command does its own set-up: quick when nothing changed, told what is missing when it cannot.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help run test bench lint setup docs constraints
+
+help:
+	@echo "make run    a city that answers on http://127.0.0.1:8600/ (一键运行)"
+	@echo "make test   all tests, on a real PostGIS (测试)"
+	@echo "make lint   ruff and mypy (代码检查)"
+	@echo "make bench  benchmarks with a table (性能测试)"
+	@echo "make setup  packages and Python environment only (仅安装环境)"
+
+setup:
+	@tools/setup.sh
+
+run: setup
+	@.venv/bin/geocloud up
+
+test:
+	@tools/setup.sh test
+	.venv/bin/pytest
+
+lint:
+	@tools/setup.sh test
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+
+bench:
+	@tools/setup.sh bench
+	.venv/bin/python -m benchmarks
+
+# docs/settings.md and docs/exit-codes.md from the code.
+docs:
+	.venv/bin/python tools/document.py
+
+# The versions that were tested, after a dependency was added or raised.
+constraints:
+	.venv/bin/pip freeze --exclude-editable > constraints.txt

@@ -1,0 +1,142 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Packages and Python environment for `make run` (no argument), `make test` (test) and `make bench` (bench).
+# Run again it only compares checksums. Ends with 21 when packages are missing that it may not install.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+extra="${1:-}"
+postgres_min=15
+
+say() { printf '%s\n' "$*" >&2; }
+
+# Highest major version >= postgres_min whose PostGIS is installed; nothing when there is none.
+installed_postgres() {
+    local control major found=""
+    for control in /usr/share/postgresql/*/extension/postgis.control /usr/pgsql-*/share/extension/postgis.control; do
+        [ -e "$control" ] || continue
+        major="$(grep -oE '[0-9]+' <<<"${control#/usr/}" | head -n1)"
+        if [ "$major" -ge "$postgres_min" ] && [ "$major" -gt "${found:-0}" ] &&
+            { [ -x "/usr/lib/postgresql/$major/bin/initdb" ] || [ -x "/usr/pgsql-$major/bin/initdb" ]; }; then
+            found="$major"
+        fi
+    done
+    printf '%s' "$found"
+}
+
+# A Python >= 3.11, with what `python -m venv` needs.
+find_python() {
+    local name
+    for name in "${PYTHON:-}" python3 python3.13 python3.12 python3.11; do
+        [ -n "$name" ] && command -v "$name" >/dev/null || continue
+        if "$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+            printf '%s' "$name"
+            return
+        fi
+    done
+}
+
+has_venv() { [ -n "$1" ] && "$1" -c 'import venv, ensurepip' 2>/dev/null; }
+
+# The packages of PostgreSQL that this machine's sources offer, newest version last.
+offered_postgres() {
+    apt-cache search --names-only '^postgresql-[0-9]+-postgis-3$' | grep -oE '^postgresql-[0-9]+' |
+        grep -oE '[0-9]+' | awk -v min="$postgres_min" '$1 >= min' | sort -n | tail -n1
+}
+
+needs_postgres=1
+# A given database needs no server of its own, but the tests always make one.
+if [ -n "${GEOCLOUD_DATABASE_URL:-}" ] && [ -z "$extra" ]; then needs_postgres=""; fi
+
+root=()
+may_install=""
+if command -v apt-get >/dev/null; then
+    if [ "$(id -u)" = 0 ]; then
+        may_install=1
+    elif command -v sudo >/dev/null && { sudo -n true 2>/dev/null || [ -t 0 ]; }; then
+        may_install=1
+        root=(sudo)
+    fi
+fi
+
+apt_install() {
+    "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "$@" >&2
+}
+
+refuse() {
+    say "Missing packages: $*"
+    say "Install them (as root: apt-get install $*), then run this again; or let root or sudo run it."
+    say "缺少软件包:$*。请由管理员安装后重试,或以 root/sudo 运行本命令。"
+    exit 21
+}
+
+install_postgres() {
+    local major conf=/etc/postgresql-common/createcluster.conf
+    if [ -z "$may_install" ]; then
+        refuse "postgresql (>= $postgres_min)" "postgresql-<version>-postgis-3"
+    fi
+    say "Installing PostgreSQL and PostGIS (安装 PostgreSQL 与 PostGIS) …"
+    "${root[@]}" apt-get update -q >&2
+    apt_install postgresql-common
+    major="$(offered_postgres)"
+    if [ -z "$major" ]; then
+        # The release is older than PostgreSQL 15: its own script adds the PostgreSQL project's packages.
+        for script in /usr/share/postgresql-common/pgdg/*.sh; do
+            if [ -e "$script" ]; then "${root[@]}" "$script" -y >&2 </dev/null || true; fi
+        done
+        major="$(offered_postgres)"
+    fi
+    [ -n "$major" ] || refuse "postgresql (>= $postgres_min)" "postgresql-<version>-postgis-3"
+    # The package would start a cluster of its own on port 5432, which nobody asked for.
+    local kept=""
+    if [ -e "$conf" ]; then kept="$(mktemp)" && cp "$conf" "$kept"; fi
+    printf 'create_main_cluster = false\n' | "${root[@]}" tee "$conf" >/dev/null
+    local failed=""
+    apt_install "postgresql-$major" "postgresql-$major-postgis-3" || failed=1
+    if [ -n "$kept" ]; then
+        "${root[@]}" cp "$kept" "$conf" && rm -f "$kept"
+    else
+        "${root[@]}" rm -f "$conf"
+    fi
+    [ -z "$failed" ] || refuse "postgresql-$major" "postgresql-$major-postgis-3"
+}
+
+install_python() {
+    local python
+    [ -n "$may_install" ] || refuse "python3 (>= 3.11)" python3-venv
+    say "Installing Python (安装 Python) …"
+    "${root[@]}" apt-get update -q >&2
+    apt_install python3 python3-venv || true
+    python="$(find_python)"
+    if ! has_venv "$python"; then
+        for python in python3.13 python3.12 python3.11; do
+            if apt_install "$python" "$python-venv" 2>/dev/null; then break; fi
+        done
+    fi
+    has_venv "$(find_python)" || refuse "python3 (>= 3.11)" python3-venv
+}
+
+if [ -n "$needs_postgres" ] && [ -z "$(installed_postgres)" ]; then install_postgres; fi
+
+stamp=".venv/.setup${extra:+-$extra}"
+sum="$(sha256sum setup.cfg pyproject.toml constraints.txt tools/setup.sh | sha256sum | cut -d' ' -f1) $PWD"
+if [ -x .venv/bin/python ] && [ "$(cat "$stamp" 2>/dev/null || true)" = "$sum" ]; then exit 0; fi
+
+if ! .venv/bin/python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+    python="$(find_python)"
+    if ! has_venv "$python"; then
+        install_python
+        python="$(find_python)"
+    fi
+    say "Making the Python environment (创建 Python 环境) …"
+    "$python" -m venv --clear .venv
+fi
+say "Installing Python packages (安装 Python 包) …"
+.venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt \
+    -e ".${extra:+[test]}" >&2
+if [ "$extra" = bench ]; then
+    .venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[test,bench]" >&2
+fi
+printf '%s' "$sum" >"$stamp"
+# What is installed for the benchmarks serves the tests, and what serves the tests serves a run.
+if [ "$extra" = bench ]; then printf '%s' "$sum" >.venv/.setup-test; fi
+if [ -n "$extra" ]; then printf '%s' "$sum" >.venv/.setup; fi
