@@ -34,7 +34,8 @@ class Finding:
 
     `row` is the 1-based number of the record in the source (a CSV's header line is not counted), None
     for what concerns the file. `place` is lon, lat in degrees, EPSG:4490. `field` is the name in the
-    source. `facts` fill the `{name}` places of the rule's message; `row` and `field` are facts too.
+    source. `facts` fill the `{name}` places of the rule's message; `row` and `field` are facts too. A fact that
+    is a mapping with `zh` and `en` is said in the language of the message.
     """
 
     code: str
@@ -66,8 +67,10 @@ class Finding:
     def message(self, language: Literal["zh", "en"] = "en") -> str:
         """The rule's message in one language with this finding's facts."""
         text = rule(self.code).message
-        facts = _Facts(row=self.row, field=self.field) | dict(self.facts)
-        return (text.zh if language == "zh" else text.en).format_map(_Facts(facts))
+        facts = _Facts(row=self.row, field=self.field)
+        for name, value in self.facts.items():
+            facts[name] = value[language] if isinstance(value, dict) and language in value else value
+        return (text.zh if language == "zh" else text.en).format_map(facts)
 
     def shifted(self, rows: int) -> Finding:
         """The same finding with its row number moved, from a place in a batch to one in the file."""
