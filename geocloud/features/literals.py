@@ -19,12 +19,14 @@ import shapely
 from numpy.typing import NDArray
 
 from geocloud.errors import InvalidParameter
+from geocloud.features.binder import Binder
 from geocloud.geodesy.crs import CRS84, Crs, crs
 from geocloud.geodesy.transform import Placement, from_lonlat
 
 __all__ = [
     "BEIJING",
     "Box",
+    "bind_date",
     "day_start",
     "invalid",
     "parse_date",
@@ -119,6 +121,13 @@ def day_start(day: date, after: int = 0) -> datetime | None:
         return datetime(day.year, day.month, day.day, tzinfo=UTC) + timedelta(days=after) - timedelta(hours=8)
     except OverflowError:
         return None if after else datetime(1, 1, 1, tzinfo=UTC)
+
+
+def bind_date(binder: Binder, day: date) -> str:
+    """The placeholder of a date; the first and last are sent as text, since asyncpg takes them for infinity."""
+    if day in (date.min, date.max):
+        return f"{binder.bind(day.isoformat(), 'text')}::date"
+    return binder.bind(day, "date")
 
 
 def read_box(numbers: list[float], system: Crs | None, parameter: str) -> list[Box | Any]:

@@ -20,6 +20,7 @@ from geocloud.errors import InvalidParameter
 from geocloud.features.binder import Binder, quote_identifier
 from geocloud.features.literals import (
     Box,
+    bind_date,
     day_start,
     invalid,
     parse_date,
@@ -185,7 +186,7 @@ def _equals(binder: Binder, field: FieldSpec, value: str) -> str:
     if field.type in ("integer", "number") and (clause := _equals_number(binder, field, column, value)):
         return clause
     if field.type == "date" and (day := parse_date(value)):
-        return f"{column} = {binder.bind(day, 'date')}"
+        return f"{column} = {bind_date(binder, day)}"
     if field.type == "datetime":
         if (instant := parse_instant(value)) is not None:
             return f"{column} = {binder.bind(instant, 'timestamptz')}"
