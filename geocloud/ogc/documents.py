@@ -38,18 +38,18 @@ def landing(ctx: Context) -> Document:
     return {
         "title": ctx.service,
         "description": say(
-            f"{ctx.city}的基础地理、规划、网格与设施数据,按 OGC API 标准提供。",
+            f"{ctx.city}的基础地理、规划、网格与设施数据，按 OGC API 标准提供。",
             f"Base geography, planning, grids and facilities of {ctx.city}, served by the OGC API standards.",
         ),
         "language": ctx.language,
         "links": [
-            link(url("/?f=json"), "self", _JSON, say("本文档(JSON)", "This document as JSON")),
-            link(url("/?f=html"), "alternate", _HTML, say("本文档(网页)", "This document as HTML")),
+            link(url("/?f=json"), "self", _JSON, say("本文档（JSON）", "This document as JSON")),
+            link(url("/?f=html"), "alternate", _HTML, say("本文档（网页）", "This document as HTML")),
             link(
                 url("/api?f=json"),
                 "service-desc",
                 OPENAPI,
-                say("接口定义(OpenAPI 3.0)", "API definition (OpenAPI 3.0)"),
+                say("接口定义（OpenAPI 3.0）", "API definition (OpenAPI 3.0)"),
             ),
             link(url("/api?f=html"), "service-doc", _HTML, say("接口说明", "API documentation")),
             link(url("/conformance"), "conformance", _JSON, say("符合的标准", "Conformance declaration")),
@@ -66,8 +66,8 @@ def conformance(ctx: Context) -> Document:
     return {
         "conformsTo": list(declared()),
         "links": [
-            link(ctx.url("/conformance?f=json"), "self", _JSON, say("本文档(JSON)", "This document as JSON")),
-            link(ctx.url("/conformance?f=html"), "alternate", _HTML, say("本文档(网页)", "This document as HTML")),
+            link(ctx.url("/conformance?f=json"), "self", _JSON, say("本文档（JSON）", "This document as JSON")),
+            link(ctx.url("/conformance?f=html"), "alternate", _HTML, say("本文档（网页）", "This document as HTML")),
         ],
     }
 
@@ -77,8 +77,8 @@ def collections(ctx: Context) -> Document:
     say, url = ctx.say, ctx.url
     return {
         "links": [
-            link(url("/collections?f=json"), "self", _JSON, say("本文档(JSON)", "This document as JSON")),
-            link(url("/collections?f=html"), "alternate", _HTML, say("本文档(网页)", "This document as HTML")),
+            link(url("/collections?f=json"), "self", _JSON, say("本文档（JSON）", "This document as JSON")),
+            link(url("/collections?f=html"), "alternate", _HTML, say("本文档（网页）", "This document as HTML")),
             link(url("/"), "root", _JSON, say("首页", "Landing page")),
         ],
         "crs": list(CRS_URIS),
@@ -132,8 +132,8 @@ def _collection(ctx: Context, layer: Layer) -> Document:
         document["crs"] = list(CRS_URIS)
         document["storageCrs"] = STORAGE_CRS
         document["crsNote"] = ctx.say(
-            "数据以 CGCS2000(EPSG:4490)存储;输出 CRS84、EPSG:4326 与 EPSG:3857 时,CGCS2000 与 WGS 84 之间按零变换处理,"
-            "两者差异在米级精度内可忽略。",
+            "数据以 CGCS2000（EPSG:4490）存储；输出 CRS84、EPSG:4326 与 EPSG:3857 时，"
+            "CGCS2000 与 WGS 84 之间按零变换处理，两者差异在米级精度内可忽略。",
             "Stored in CGCS2000 (EPSG:4490). For CRS84, EPSG:4326 and EPSG:3857 the change from CGCS2000 to WGS 84 "
             "is taken as the null transformation, which holds at metre level.",
         )
@@ -151,12 +151,12 @@ def _extent(layer: Layer) -> Document:
 def _links(ctx: Context, layer: Layer) -> list[Document]:
     say, here = ctx.say, ctx.url(collection_path(layer.id))
     links = [
-        link(f"{here}?f=json", "self", _JSON, say("本文档(JSON)", "This document as JSON")),
-        link(f"{here}?f=html", "alternate", _HTML, say("本文档(网页)", "This document as HTML")),
+        link(f"{here}?f=json", "self", _JSON, say("本文档（JSON）", "This document as JSON")),
+        link(f"{here}?f=html", "alternate", _HTML, say("本文档（网页）", "This document as HTML")),
         link(ctx.url("/"), "root", _JSON, say("首页", "Landing page")),
-        link(f"{here}/items?f=json", "items", _GEOJSON, say("要素(GeoJSON)", "Features as GeoJSON")),
-        link(f"{here}/items?f=html", "items", _HTML, say("要素(网页)", "Features as HTML")),
-        link(f"{here}/items?f=csv", "items", _CSV, say("要素(CSV 表格)", "Features as CSV")),
+        link(f"{here}/items?f=json", "items", _GEOJSON, say("要素（GeoJSON）", "Features as GeoJSON")),
+        link(f"{here}/items?f=html", "items", _HTML, say("要素（网页）", "Features as HTML")),
+        link(f"{here}/items?f=csv", "items", _CSV, say("要素（CSV 表格）", "Features as CSV")),
         link(f"{here}/queryables", f"{REL}queryables", _SCHEMA, say("可查询字段", "Queryables")),
         link(f"{here}/sortables", f"{REL}sortables", _SCHEMA, say("可排序字段", "Sortables")),
         link(f"{here}/schema", f"{REL}schema", _SCHEMA, say("数据结构", "Schema")),
@@ -164,9 +164,9 @@ def _links(ctx: Context, layer: Layer) -> list[Document]:
     ]
     for licence in dict.fromkeys(s.licence for s in layer.sources):
         if address := licence_url(licence):
-            links.append(link(address, "license", _HTML, say(f"许可:{licence}", f"Licence: {licence}")))
+            links.append(link(address, "license", _HTML, say(f"许可：{licence}", f"Licence: {licence}")))
     links += [
-        link(s.url, "via", _HTML, say(f"来源:{s.title.zh}", f"Source: {s.title.en}")) for s in layer.sources if s.url
+        link(s.url, "via", _HTML, say(f"来源：{s.title.zh}", f"Source: {s.title.en}")) for s in layer.sources if s.url
     ]
     return links
 

@@ -82,19 +82,21 @@ def locator(city: Box, layer: Box, width: float = 320, height: float = 320) -> L
     """The city's extent and a layer's, both lon/lat west, south, east, north in degrees."""
     frame = _frame(_union([city, layer]), width, height, margin=28)
     inner = _rectangle(frame, layer)
-    step = _nice((frame.height / frame.per_degree) / 4)
+    step = _nice(frame.height / frame.per_degree / 2)
     return Locator(
         frame,
         _rectangle(frame, city),
         inner,
         circled=max(inner[2], inner[3]) < _FINDABLE,
         meridians=tuple(
-            (frame.xy(lon, 0)[0], f"{lon:g}°")
+            (x, _degrees(lon, "EW") if x < width - 48 else "")
             for lon in _steps(frame.west, frame.west + frame.width / frame.per_degree / frame.squeeze, step)
+            for x, _ in [frame.xy(lon, 0)]
         ),
         parallels=tuple(
-            (frame.xy(0, lat)[1], f"{lat:g}°")
+            (y, _degrees(lat, "NS") if 28 < y < height - 28 else "")
             for lat in _steps(frame.north - frame.height / frame.per_degree, frame.north, step)
+            for _, y in [frame.xy(0, lat)]
         ),
     )
 
@@ -139,6 +141,10 @@ def _nice(number: float) -> float:
     """The largest of 1, 2, 5 times a power of ten that is not above."""
     power = 10.0 ** floor(log10(number))
     return float(max(n for n in (1, 2, 5) if n * power <= number * 1.0000001) * power)
+
+
+def _degrees(angle: float, names: str) -> str:
+    return f"{abs(angle):g}° {names[0] if angle >= 0 else names[1]}"
 
 
 def _steps(low: float, high: float, step: float) -> Iterator[float]:

@@ -3,10 +3,14 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta, timezone
+from math import floor, isfinite, log10
 from typing import Any, Literal
 
-__all__ = ["BEIJING", "count", "day", "degrees", "moment", "value"]
+from geocloud.geodesy.area import SQUARE_METRES_PER_MU
+
+__all__ = ["BEIJING", "area", "count", "day", "length", "moment", "significant", "unit", "value"]
 
 # 北京时间; no daylight saving since 1991, and no row of ours is shown as of before.
 BEIJING = timezone(timedelta(hours=8), "Asia/Shanghai")
@@ -24,6 +28,7 @@ _MONTHS = [
     "November",
     "December",
 ]
+_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 Language = Literal["zh", "en"]
 
 
@@ -54,10 +59,33 @@ def moment(text: str, language: Language) -> str:
     return f"{_day(local, 'zh')} {clock}" if language == "zh" else f"{_day(local, 'en')}, {clock} Beijing time"
 
 
-def degrees(value: float, axis: Literal["lon", "lat"]) -> str:
-    """A longitude or latitude with its hemisphere: 115.98° E."""
-    names = ("E", "W") if axis == "lon" else ("N", "S")
-    return f"{abs(value):.2f}° {names[0] if value >= 0 else names[1]}"
+def significant(number: float) -> str:
+    """Three significant digits with thousands apart: 1,440 or 0.0123."""
+    if number == 0 or not isfinite(number):
+        return f"{number:g}"
+    digits = 2 - floor(log10(abs(number)))
+    return f"{round(number, digits):,.{max(digits, 0)}f}"
+
+
+def area(square_metres: float, language: Language) -> str:
+    """An area of land: hectares and mu; below a hectare square metres."""
+    if square_metres < 10_000:
+        return f"{significant(square_metres)} {'平方米' if language == 'zh' else 'm²'}"
+    hectares, mu = significant(square_metres / 10_000), significant(square_metres / SQUARE_METRES_PER_MU)
+    return f"{hectares} 公顷（{mu} 亩）" if language == "zh" else f"{hectares} ha ({mu} mu)"
+
+
+def length(metres: float) -> str:
+    """A length: metres, from a kilometre on kilometres."""
+    return f"{significant(metres / 1000)} km" if metres >= 1000 else f"{significant(metres)} m"
+
+
+def unit(ucum: str | None) -> str:
+    """A UCUM unit as people write it: m2 is m², ug/m3 is µg/m³, Cel is °C."""
+    if not ucum:
+        return ""
+    text = ucum.replace("Cel", "°C").replace("ug", "µg").replace("deg", "°")
+    return re.sub(r"(?<=[a-z])-?[0-9]", lambda m: m.group().translate(_RAISED), text)
 
 
 def value(item: Any, kind: str, language: Language) -> str:

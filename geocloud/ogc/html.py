@@ -96,7 +96,7 @@ class _Values:
         meaning = self._titles.get(f.name, {}).get(str(item))
         if meaning:
             return Markup('{} <code class="aside">{}</code>').format(self._ctx.text(meaning), text)
-        if text and f.name in self._key:
+        if text and f.name in self._key and text.isascii():
             return Markup('<code class="key" data-copy-click title="{}">{}</code>').format(
                 self._ctx.say("点击复制", "Click to copy"), text
             )

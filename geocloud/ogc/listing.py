@@ -50,7 +50,7 @@ GEOMETRIES = {
     "polygon": ("面", "polygons"),
     "multipolygon": ("多面", "multipolygons"),
     "geometry": ("任意几何", "any geometry"),
-    "none": ("无几何(表格)", "none (a table)"),
+    "none": ("无几何（表格）", "none (a table)"),
 }
 
 
@@ -94,7 +94,7 @@ def rules(ctx: Context, entry: Document) -> list[str]:
         words.append(f"≥ {low:g}")
     elif high is not None:
         words.append(f"≤ {high:g}")
-    if (most := entry.get("maxLength")) is not None:
+    if (most := entry.get("maxLength")) is not None and "x-codelist" not in entry:
         words.append(say(f"不超过 {most} 字", f"at most {most} characters"))
     return words
 
@@ -130,7 +130,7 @@ def allowed(ctx: Context, parameter: Document) -> list[str]:
     if most := schema.get("maxLength"):
         words.append(say(f"不超过 {most:,} 字", f"at most {most:,} characters"))
     if schema.get("type") == "array" and (most := schema.get("maxItems")):
-        words.append(say(f"不超过 {most} 项,以逗号分隔", f"at most {most}, separated by commas"))
+        words.append(say(f"不超过 {most} 项，以逗号分隔", f"at most {most}, separated by commas"))
     if "default" in schema:
         words.append(say(f"缺省 {schema['default']}", f"default {schema['default']}"))
     return words

@@ -109,8 +109,8 @@ class _Operations:
                 "tags": ["features"],
                 "summary": say("查询要素", "Features of a collection"),
                 "description": say(
-                    "不带 `datetime` 时返回当前有效的要素。逐页读取请沿 `next` 链接前进,不要自行拼接 `offset`。"
-                    "`numberMatched` 若给出则为准确值,过大时省略。",
+                    "不带 `datetime` 时返回当前有效的要素。逐页读取请沿 `next` 链接前进，不要自行拼接 `offset`。"
+                    "`numberMatched` 若给出则为准确值，过大时省略。",
                     "Without `datetime`, features valid now. To read page by page follow the `next` link instead of "
                     "computing `offset`. `numberMatched` is exact where given and left out where it is too large.",
                 ),
@@ -173,48 +173,48 @@ def _parameters(ctx: Context) -> Document:
             "name": "featureId",
             "in": "path",
             "required": True,
-            "description": say("要素编号(fid)", "Id of a feature (fid)"),
+            "description": say("要素编号（fid）", "Id of a feature (fid)"),
             "schema": {"type": "integer", "format": "int64"},
         },
         "f": query(
             "f",
-            "返回格式,优先于 Accept 请求头",
+            "返回格式，优先于 Accept 请求头",
             "Format of the answer; goes before the Accept header",
             {"type": "string", "enum": ["json", "html"]},
         ),
         "f-items": query(
             "f",
-            "返回格式,优先于 Accept 请求头",
+            "返回格式，优先于 Accept 请求头",
             "Format of the answer; goes before the Accept header",
             {"type": "string", "enum": ["json", "html", "csv"]},
         ),
         "lang": query(
             "lang",
-            "标题、说明与错误信息的语言,优先于 Accept-Language 请求头",
+            "标题、说明与错误信息的语言，优先于 Accept-Language 请求头",
             "Language of titles, descriptions and errors; goes before the Accept-Language header",
             {"type": "string", "enum": ["zh", "en"]},
         ),
         "limit": query(
             "limit",
-            f"每页要素数,最多 {web.page_max}",
+            f"每页要素数，最多 {web.page_max}",
             f"Features on a page, at most {web.page_max}",
             {"type": "integer", "minimum": 1, "maximum": web.page_max, "default": web.page_default},
         ),
         "offset": query(
             "offset",
-            f"跳过的要素数,最多 {web.offset_max};更深处请沿 `next` 链接读取",
+            f"跳过的要素数，最多 {web.offset_max}；更深处请沿 `next` 链接读取",
             f"Features to skip, at most {web.offset_max}; deeper pages are reached by the `next` link",
             {"type": "integer", "minimum": 0, "maximum": web.offset_max, "default": 0},
         ),
         "token": query(
             "token",
-            "`next` 链接中的翻页标记,由服务器签发,请勿修改",
+            "`next` 链接中的翻页标记，由服务器签发，请勿修改",
             "The place of a page, made and signed by the server in `next` links; not to be written by hand",
             {"type": "string", "minLength": 1},
         ),
         "bbox": query(
             "bbox",
-            "只取与此范围相交的要素:最小与最大坐标,4 个或 6 个数,坐标轴顺序随 `bbox-crs`(默认经度在前)",
+            "只取与此范围相交的要素：最小与最大坐标，4 个或 6 个数，坐标轴顺序随 `bbox-crs`（默认经度在前）",
             "Only features that intersect this box: 4 or 6 numbers, lower then upper corner, in the axis order of "
             "`bbox-crs` (longitude first by default)",
             {"type": "array", "items": {"type": "number"}, "minItems": 4, "maxItems": 6},
@@ -223,20 +223,20 @@ def _parameters(ctx: Context) -> Document:
         "bbox-crs": query("bbox-crs", "`bbox` 的坐标参考系", "CRS of `bbox`", crs),
         "crs": query(
             "crs",
-            f"返回几何的坐标参考系与坐标轴顺序(存储为 {STORAGE_CRS})",
+            f"返回几何的坐标参考系与坐标轴顺序（存储为 {STORAGE_CRS}）",
             f"CRS and axis order of the geometries in the answer (stored in {STORAGE_CRS})",
             crs,
         ),
         "filter-crs": query("filter-crs", "`filter` 中几何的坐标参考系", "CRS of geometries in `filter`", crs),
         "datetime": query(
             "datetime",
-            "有效时间:RFC 3339 时刻,或以 `/` 分隔、可用 `..` 表示开放端的区间",
+            "有效时间：RFC 3339 时刻，或以 `/` 分隔、可用 `..` 表示开放端的区间",
             "Valid time: an RFC 3339 instant, or an interval with `/` whose open end is `..`",
             {"type": "string", "minLength": 1, "example": "2026-01-01T00:00:00+08:00/.."},
         ),
         "filter": query(
             "filter",
-            "CQL2 过滤条件,可用字段见 /queryables",
+            "CQL2 过滤条件，可用字段见 /queryables",
             "A CQL2 filter on the properties listed by /queryables",
             {"type": "string", "minLength": 1, "maxLength": web.filter_chars_max},
         ),
@@ -255,7 +255,7 @@ def _parameters(ctx: Context) -> Document:
         ),
         "sortby": query(
             "sortby",
-            "排序字段,前缀 `-` 为降序,可用字段见 /sortables",
+            "排序字段，前缀 `-` 为降序，可用字段见 /sortables",
             "Properties to sort by, `-` before a name for descending, as listed by /sortables",
             {
                 "type": "array",
@@ -292,7 +292,7 @@ def _errors(ctx: Context) -> Document:
     say = ctx.say
     words = {
         "BadRequest": say(
-            "参数有误,说明中指出参数名与允许的取值", "A parameter is wrong; its name and what is allowed are told"
+            "参数有误，说明中指出参数名与允许的取值", "A parameter is wrong; its name and what is allowed are told"
         ),
         "NotFound": say("没有该数据集或要素", "No such collection or feature"),
         "NotAcceptable": say("不提供所要的格式", "None of the formats asked for is offered"),

@@ -8,9 +8,13 @@ from itertools import groupby
 from typing import Any, Protocol
 from urllib.parse import quote, urlsplit
 
+import numpy as np
+import shapely
+
 from geocloud.catalogue.registry import Layer
 from geocloud.catalogue.spec import FieldSpec
-from geocloud.ogc import drawing, listing
+from geocloud.geodesy.area import areas, lengths
+from geocloud.ogc import drawing, formats, listing
 from geocloud.ogc.context import Context, Document, collection_path
 from geocloud.ogc.documents import licence_url
 from geocloud.ogc.schemas import schema
@@ -76,6 +80,7 @@ def _collection(ctx: Context, document: Document, view: _View, extra: Content) -
         "kinds": listing.KINDS,
         "crs_names": listing.crs_names(ctx),
         "licence_url": licence_url,
+        "keywords": [k for k in layer.spec.keywords if ctx.language == "zh" or k.isascii()],
         "download": max(1, min(layer.state.row_count, ctx.settings.web.page_max)),
     }
 
@@ -94,7 +99,7 @@ def _items(ctx: Context, document: Document, view: _View, extra: Content) -> Con
     return {
         **_of_layer(ctx, layer),
         **_drawn(ctx, layer, features, extra, (720, 400)),
-        "columns": _columns(layer, features),
+        **_columns(layer, features),
         "pages": {rel: _as_page(href) for rel, href in links.items()},
         "filter_hint": _filter_hint(layer),
     }
@@ -108,8 +113,9 @@ def _item(ctx: Context, document: Document, view: _View, extra: Content) -> Cont
     return {
         **_of_layer(ctx, layer),
         **_drawn(ctx, layer, [document], extra, (360, 320)),
-        "columns": _columns(layer, [document]),
+        **_columns(layer, [document]),
         "label": label,
+        "measures": _measures(ctx, document, extra),
     }
 
 
@@ -120,15 +126,35 @@ def _drawn(ctx: Context, layer: Layer, features: list[Document], extra: Content,
     if not extra.get("drawable", True):
         words = ctx.say("所选坐标系的几何不在此绘制。", "Geometries in the chosen CRS are not drawn here.")
         return {"plot": None, "not_drawn": words}
-    plot = drawing.plot(features, *size, ctx.settings.web.drawn_max)
+    plot = drawing.plot(features, size[0], size[1], ctx.settings.web.drawn_max)
     words = "" if plot else ctx.say("没有几何图形。", "There is no geometry.")
     return {"plot": plot, "not_drawn": words}
 
 
-def _columns(layer: Layer, features: list[Document]) -> list[FieldSpec]:
-    """The layer's served fields that occur on the page, in the layer's order."""
-    present = {name for f in features for name in (f.get("properties") or ())}
-    return [f for f in layer.spec.visible_fields if f.name in present]
+def _columns(layer: Layer, features: list[Document]) -> dict[str, list[FieldSpec]]:
+    """Served fields that occur on the page in the layer's order: those with a value, and those blank throughout."""
+    values: dict[str, bool] = {}
+    for feature in features:
+        for name, found in (feature.get("properties") or {}).items():
+            values[name] = values.get(name, False) or found not in (None, "")
+    present = [f for f in layer.spec.visible_fields if f.name in values]
+    return {
+        "columns": [f for f in present if values[f.name]],
+        "blank": [f for f in present if not values[f.name]],
+    }
+
+
+def _measures(ctx: Context, feature: Document, extra: Content) -> list[tuple[str, str]]:
+    """Area or length of the geometry on the ellipsoid."""
+    geometry = feature.get("geometry")
+    if not geometry or not extra.get("drawable", True):
+        return []
+    shapes = np.array([shapely.geometry.shape(geometry)], dtype=object)
+    if area := float(areas(shapes)[0]):
+        return [(ctx.say("图形面积（椭球）", "Area on the ellipsoid"), formats.area(area, ctx.language))]
+    if metres := float(lengths(shapes)[0]):
+        return [(ctx.say("图形长度（椭球）", "Length on the ellipsoid"), formats.length(metres))]
+    return []
 
 
 def _as_page(href: str) -> str:

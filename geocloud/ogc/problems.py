@@ -70,7 +70,7 @@ _STATUS = {
     500: _Words(
         "internal",
         ("服务器内部错误", "Internal error"),
-        ("服务器处理请求时出现意外错误,已记入日志。", "Something unexpected went wrong here; it has been logged."),
+        ("服务器处理请求时出现意外错误，已记入日志。", "Something unexpected went wrong here; it has been logged."),
         ("请将编号告知管理员。", "Give the id to whoever runs this server."),
     ),
     503: _Words(
@@ -82,7 +82,7 @@ _STATUS = {
     504: _Words(
         "timeout",
         ("查询超时", "The query took too long"),
-        ("查询超过了数据库允许的时间,已停止。", "The query ran longer than the database allows and was stopped."),
+        ("查询超过了数据库允许的时间，已停止。", "The query ran longer than the database allows and was stopped."),
         ("请缩小范围、简化过滤条件或减少 limit。", "Use a smaller box, a simpler filter or a smaller limit."),
     ),
 }
