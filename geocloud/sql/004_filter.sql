@@ -55,25 +55,24 @@ BEGIN
     RETURN CASE WHEN size >= 308 THEN NULL WHEN size <= -307 THEN 0 ELSE pg_catalog.power(a, b) END;
 END $$;
 
--- The whole part of a / b, towards zero; null when b is 0, or when the quotient is too large to be exact.
+-- The whole part of a / b, towards zero, in decimal: 0.7 div 0.1 is 7; null when b is 0.
 CREATE FUNCTION geocloud.integer_divide(a float8, b float8) RETURNS float8
 IMMUTABLE STRICT PARALLEL SAFE LANGUAGE plpgsql AS $$
 DECLARE
-    quotient float8;
+    size float8;
 BEGIN
-    IF abs(a) < 9e15 AND abs(b) < 9e15 AND b <> 0 AND a = trunc(a) AND b = trunc(b) THEN
-        RETURN a::bigint / b::bigint;
-    END IF;
-    quotient := geocloud.divide(a, b);
-    RETURN CASE WHEN abs(quotient) < 9e15 THEN trunc(quotient) END;
+    IF a IN ('NaN', 'Infinity', '-Infinity') OR b IN ('NaN', 'Infinity', '-Infinity', 0) THEN RETURN NULL; END IF;
+    IF a = 0 THEN RETURN 0; END IF;
+    size := log(abs(a)) - log(abs(b));
+    RETURN CASE WHEN size >= 308 THEN NULL WHEN size < -1 THEN 0 ELSE div(a::text::numeric, b::text::numeric) END;
 END $$;
 
--- What is left of a after integer division by b, with the sign of a.
+-- What is left of a after integer division by b, with the sign of a, in decimal; null when b is 0 or below 1e-290.
 CREATE FUNCTION geocloud.modulo(a float8, b float8) RETURNS float8
 IMMUTABLE STRICT PARALLEL SAFE LANGUAGE plpgsql AS $$
 BEGIN
-    IF abs(a) < 9e15 AND abs(b) < 9e15 AND b <> 0 AND a = trunc(a) AND b = trunc(b) THEN
-        RETURN a::bigint % b::bigint;
+    IF a IN ('NaN', 'Infinity', '-Infinity') OR b IN ('NaN', 'Infinity', '-Infinity') OR abs(b) < 1e-290 THEN
+        RETURN NULL;
     END IF;
-    RETURN geocloud.subtract(a, geocloud.multiply(b, geocloud.integer_divide(a, b)));
+    RETURN mod(a::text::numeric, b::text::numeric);
 END $$;
