@@ -2,9 +2,9 @@
 -- What CQL2 filters compute with. None of these can fail: a result that does not exist is null, which in CQL2 means
 -- unknown (OGC 21-065r2, 6.2), and so does one too large for a double; one too small is 0.
 
--- Text for comparison without regard to case; upper before lower, so that ß meets SS and ς meets Σ (CASEI).
+-- Text for comparison without regard to case (CASEI): upper before lower, so that ß meets SS; one sigma for both.
 CREATE FUNCTION geocloud.casei(value text) RETURNS text IMMUTABLE STRICT PARALLEL SAFE LANGUAGE sql AS
-$$ SELECT pg_catalog.lower(pg_catalog.upper(value COLLATE "und-x-icu")) $$;
+$$ SELECT pg_catalog.replace(pg_catalog.lower(pg_catalog.upper(value COLLATE "und-x-icu")), 'ς', 'σ') $$;
 
 -- Text without combining marks (U+0300 to U+036F), such as the tones of pinyin (ACCENTI).
 CREATE FUNCTION geocloud.accenti(value text) RETURNS text IMMUTABLE STRICT PARALLEL SAFE LANGUAGE sql AS
