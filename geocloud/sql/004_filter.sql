@@ -3,8 +3,11 @@
 -- unknown (OGC 21-065r2, 6.2), and so does one too large for a double; one too small is 0.
 
 -- Text for comparison without regard to case (CASEI): upper before lower, so that ß meets SS; one sigma for both.
-CREATE FUNCTION geocloud.casei(value text) RETURNS text IMMUTABLE STRICT PARALLEL SAFE LANGUAGE sql AS
-$$ SELECT pg_catalog.replace(pg_catalog.lower(pg_catalog.upper(value COLLATE "und-x-icu")), 'ς', 'σ') $$;
+-- Two letters become the same exactly when Unicode's full case folding makes them so.
+CREATE FUNCTION geocloud.casei(value text) RETURNS text IMMUTABLE STRICT PARALLEL SAFE LANGUAGE sql AS $$
+    SELECT pg_catalog.replace(pg_catalog.lower(pg_catalog.upper(
+        pg_catalog.replace(value, 'ẞ', 'ss') COLLATE "und-x-icu")), 'ς', 'σ')
+$$;
 
 -- Text without combining marks (U+0300 to U+036F), such as the tones of pinyin (ACCENTI).
 CREATE FUNCTION geocloud.accenti(value text) RETURNS text IMMUTABLE STRICT PARALLEL SAFE LANGUAGE sql AS
