@@ -3,7 +3,7 @@
 -- unknown (OGC 21-065r2, 6.2), and so does one too large for a double; one too small is 0.
 
 -- Text for comparison without regard to case (CASEI): upper before lower, so that ß meets SS; one sigma for both.
--- Two letters become the same exactly when Unicode's full case folding makes them so.
+-- Letters become the same when Unicode's full case folding makes them so, and the dotless ı counts as i.
 CREATE FUNCTION geocloud.casei(value text) RETURNS text IMMUTABLE STRICT PARALLEL SAFE LANGUAGE sql AS $$
     SELECT pg_catalog.replace(pg_catalog.lower(pg_catalog.upper(
         pg_catalog.replace(value, 'ẞ', 'ss') COLLATE "und-x-icu")), 'ς', 'σ')
