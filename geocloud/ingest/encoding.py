@@ -40,6 +40,9 @@ _CODECS = {"Big5": "cp950", "Shift_JIS": "cp932", "EUC-KR": "cp949"}
 _CLEARLY = 0.2
 _SAMPLE_TEXTS = 2_000
 _SAMPLE_BYTES = 64 * 1024 * 1024
+_PIECE = 65_536
+# Bytes that end no multi-byte character in the encodings at hand.
+_MARK = re.compile(rb"[\",; ]")
 _BOMS = (
     (codecs.BOM_UTF8, _UTF8),
     (codecs.BOM_UTF32_LE, "UTF-32"),
@@ -149,22 +152,30 @@ def sample_text(path: Path) -> tuple[list[bytes], str | None]:
             # Text without a mark whose every second byte is zero.
             return [], "UTF-16-BE" if head[0] == 0 else "UTF-16-LE"
         stream.seek(0)
+        begun = False
         while stream.tell() < _SAMPLE_BYTES and len(lines) < _SAMPLE_TEXTS:
-            line = stream.readline(65_536)
+            line = stream.readline(_PIECE)
             if not line:
                 break
-            if any(b > 0x7F for b in line):
-                lines.append(_without_edges(line))
+            ended = line.endswith(b"\n")
+            clean = _between_marks(line, begun, not ended and len(line) == _PIECE)
+            if any(b > 0x7F for b in clean):
+                lines.append(clean)
+            begun = not ended
     return lines, bom
 
 
-def rewrite_as_utf8(source: Path, target: Path, codec: str) -> None:
+def rewrite_as_utf8(source: Path, target: Path, codec: str, errors: str = "strict") -> None:
     """Copy a text file to UTF-8 without a mark, in pieces; an XML declaration is made to agree.
 
-    Raises UnreadableFile (GC-105) when the file ends within a character or holds bytes that are not of `codec`.
+    Raises UnreadableFile (GC-105) when the file ends within a character or holds bytes that are not of `codec`,
+    unless `errors` is `replace`.
     """
     try:
-        with source.open(encoding=codec, newline="") as text, target.open("w", encoding="utf-8", newline="") as out:
+        with (
+            source.open(encoding=codec, errors=errors, newline="") as text,
+            target.open("w", encoding="utf-8", newline="") as out,
+        ):
             first = True
             while piece := text.read(1 << 20):
                 if first:
@@ -177,9 +188,16 @@ def rewrite_as_utf8(source: Path, target: Path, codec: str) -> None:
         raise refuse(Finding.of("GC-105", path=source.name, reason=str(exc))) from exc
 
 
-def _without_edges(line: bytes) -> bytes:
-    """A piece of a line without its ending; a piece cut within a character is decoded up to there."""
-    return line.rstrip(b"\r\n").removeprefix(codecs.BOM_UTF8)
+def _between_marks(line: bytes, begun: bool, goes_on: bool) -> bytes:
+    """A piece of a line without its ending; where a line was cut, only up to a mark that is no part of a character."""
+    clean = line.rstrip(b"\r\n").removeprefix(codecs.BOM_UTF8)
+    if begun:
+        first = _MARK.search(clean)
+        clean = clean[first.end() :] if first else b""
+    if goes_on:
+        last = max((clean.rfind(m) for m in (b'"', b",", b" ")), default=-1)
+        clean = clean[: last + 1]
+    return clean
 
 
 def _named(sample: Sample, named: str) -> Encoding:

@@ -72,6 +72,9 @@ def inspect(shp: Path, scratch: Path) -> Parts:
         raise refuse(Finding.of("GC-104", path=shp.name, missing=".dbf" if dbf is None else ".shp"))
     header = _header(shp)
     rows, findings = _dbf_rows(dbf)
+    said, size = struct.unpack(">i", header[24:28])[0] * 2, shp.stat().st_size
+    if said != size:
+        findings = (*findings, Finding.of("GC-137", path=shp.name, said=said, size=size))
     if parts[".shx"] is None:
         offsets, lengths = _walk(shp)
         if len(offsets) != rows:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import struct
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +67,13 @@ def from_wkt(
     texts = [None if v is None or not v.strip() else v.split(";", 1)[-1].strip() for v in values]
     data = np.empty(len(texts), dtype=object)
     data[:] = texts
-    out = shapely.from_wkt(data, on_invalid="ignore")
+    try:
+        out = shapely.from_wkt(data, on_invalid="ignore")
+    except NotImplementedError:
+        out = np.full(len(texts), None, dtype=object)
+        for i, text in enumerate(texts):
+            with suppress(NotImplementedError):
+                out[i] = None if text is None else shapely.from_wkt(text, on_invalid="ignore")
     failed = [i for i, t in enumerate(texts) if t is not None and out[i] is None]
     findings: list[Finding] = []
     read = _gdal_wkt([str(texts[i]) for i in failed], scratch()) if failed else []
