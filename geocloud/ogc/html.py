@@ -35,8 +35,8 @@ def render(
 
     `name` is one of PAGES. `path` (below the landing page, such as `/collections`) and `query` are those of the
     request, so that the page can link to itself in the other language and format. `collection` (an id) is needed
-    for collection pages, items and item; `drawable=False` says that coordinates on the page are not CRS84
-    longitude and latitude, so that they are not drawn. Raises KeyError for an unknown name and UnknownCollection.
+    for collection pages, items and item. Geometries in another CRS than CRS84 (the query's `crs`) are not drawn.
+    Raises KeyError for an unknown name, and UnknownCollection.
     """
     view = View(ctx, path, list(query.items()) if isinstance(query, Mapping) else list(query))
     content = page_of(name, ctx, document, view, extra)

@@ -196,8 +196,8 @@ def _parameters(ctx: Context) -> Document:
         ),
         "limit": query(
             "limit",
-            f"每页要素数，最多 {web.page_max}",
-            f"Features on a page, at most {web.page_max}",
+            f"每页要素数；大于 {web.page_max} 时按 {web.page_max} 返回",
+            f"Features on a page; more than {web.page_max} is answered with {web.page_max}",
             {"type": "integer", "minimum": 1, "maximum": web.page_max, "default": web.page_default},
         ),
         "offset": query(

@@ -14,6 +14,7 @@ import shapely
 from geocloud.catalogue.registry import Layer
 from geocloud.catalogue.spec import FieldSpec
 from geocloud.geodesy.area import areas, lengths
+from geocloud.geodesy.crs import CRS84, parse_crs
 from geocloud.ogc import drawing, formats, listing
 from geocloud.ogc.context import Context, Document, collection_path
 from geocloud.ogc.documents import licence_url
@@ -22,7 +23,7 @@ from geocloud.ogc.schemas import schema
 __all__ = ["PAGES", "page_of"]
 
 # A landing page lists every collection up to this many, then so many of each theme.
-_LIST_ALL, _LIST_SOME = 80, 8
+_LIST_ALL, _LIST_SOME = 80, 4
 # A problem's own members, which its page words by itself.
 _PROBLEM_MEMBERS = frozenset({"type", "title", "status", "detail", "todo"})
 _STANDARDS = {
@@ -57,6 +58,7 @@ def _landing(ctx: Context, document: Document, view: _View, extra: Content) -> C
         "total": len(layers),
         "features": sum(x.state.row_count for x in layers),
         "updated": max(stamps).isoformat() if stamps else None,
+        "listed": len(layers) <= _LIST_ALL,
         "shown": _LIST_ALL if len(layers) <= _LIST_ALL else _LIST_SOME,
     }
 
@@ -98,7 +100,7 @@ def _items(ctx: Context, document: Document, view: _View, extra: Content) -> Con
     links = {x["rel"]: x["href"] for x in document.get("links", ()) if x["rel"] in ("prev", "next")}
     return {
         **_of_layer(ctx, layer),
-        **_drawn(ctx, layer, features, extra, (720, 400)),
+        **_drawn(ctx, layer, features, view, (720, 400)),
         **_columns(layer, features),
         "pages": {rel: _as_page(href) for rel, href in links.items()},
         "filter_hint": _filter_hint(layer),
@@ -110,25 +112,36 @@ def _item(ctx: Context, document: Document, view: _View, extra: Content) -> Cont
     properties = document.get("properties") or {}
     named = [layer.spec.style.label, *layer.spec.key]
     label = next((str(properties[n]) for n in named if n and properties.get(n) is not None), str(document["id"]))
+    geometry = document.get("geometry") or {}
+    position = geometry["coordinates"][:2] if geometry.get("type") == "Point" else []
+    place = (*position, *position) if position and _drawable(view) else None
     return {
         **_of_layer(ctx, layer),
-        **_drawn(ctx, layer, [document], extra, (360, 320)),
+        **_drawn(ctx, layer, [document], view, (360, 320)),
+        # A point alone says nothing; against the city it does.
+        "locator": drawing.locator(ctx.settings.city.city_bbox, place) if place else None,
         **_columns(layer, [document]),
         "label": label,
-        "measures": _measures(ctx, document, extra),
+        "measures": _measures(ctx, document, view),
     }
 
 
-def _drawn(ctx: Context, layer: Layer, features: list[Document], extra: Content, size: tuple[float, float]) -> Content:
+def _drawn(ctx: Context, layer: Layer, features: list[Document], view: _View, size: tuple[float, float]) -> Content:
     """A plot, or words that say why there is none."""
     if layer.spec.geometry == "none" or not features:
         return {"plot": None, "not_drawn": ""}
-    if not extra.get("drawable", True):
+    if not _drawable(view):
         words = ctx.say("所选坐标系的几何不在此绘制。", "Geometries in the chosen CRS are not drawn here.")
         return {"plot": None, "not_drawn": words}
     plot = drawing.plot(features, size[0], size[1], ctx.settings.web.drawn_max)
     words = "" if plot else ctx.say("没有几何图形。", "There is no geometry.")
     return {"plot": plot, "not_drawn": words}
+
+
+def _drawable(view: _View) -> bool:
+    """True when the page's coordinates are longitude and latitude, which is what drawings and measures take."""
+    asked = view.get("crs")
+    return not asked or parse_crs(asked, "crs").id == CRS84
 
 
 def _columns(layer: Layer, features: list[Document]) -> dict[str, list[FieldSpec]]:
@@ -144,10 +157,10 @@ def _columns(layer: Layer, features: list[Document]) -> dict[str, list[FieldSpec
     }
 
 
-def _measures(ctx: Context, feature: Document, extra: Content) -> list[tuple[str, str]]:
+def _measures(ctx: Context, feature: Document, view: _View) -> list[tuple[str, str]]:
     """Area or length of the geometry on the ellipsoid."""
     geometry = feature.get("geometry")
-    if not geometry or not extra.get("drawable", True):
+    if not geometry or not _drawable(view):
         return []
     shapes = np.array([shapely.geometry.shape(geometry)], dtype=object)
     if area := float(areas(shapes)[0]):

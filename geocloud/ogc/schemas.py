@@ -64,7 +64,6 @@ def schema(ctx: Context, collection_id: str) -> Document:
     properties |= _geometry(ctx, layer)
     for f in layer.spec.visible_fields:
         properties[f.name] = _property(ctx, layer, f)
-    properties |= _times(ctx)
     for place, entry in enumerate(properties.values(), 1):
         entry["x-ogc-propertySeq"] = place
     document = _document(ctx, layer, "schema", properties)

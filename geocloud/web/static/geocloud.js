@@ -18,6 +18,16 @@ function finder(box) {
     status.textContent = !words.length ? status.dataset.all
       : found ? status.dataset.some.replace("#", found) : status.dataset.none;
   }
+  if (box.dataset.elsewhere) {
+    // Not every collection is on this page: Enter goes to the page that lists them all.
+    input.addEventListener("keydown", (event) => {
+      const word = input.value.trim();
+      if (event.key === "Enter" && word) location.assign(`${box.dataset.elsewhere}#q=${encodeURIComponent(word)}`);
+    });
+    status.textContent = status.dataset.enter;
+    box.hidden = false;
+    return;
+  }
   input.addEventListener("input", find);
   input.addEventListener("keydown", (event) => {
     if (event.key === "Escape") { input.value = ""; find(); }
@@ -26,6 +36,7 @@ function finder(box) {
     const typing = /^(INPUT|SELECT|TEXTAREA)$/.test(document.activeElement.tagName);
     if (event.key === "/" && !typing) { event.preventDefault(); input.focus(); }
   });
+  if (location.hash.startsWith("#q=")) input.value = decodeURIComponent(location.hash.slice(3));
   box.hidden = false;
   find();
 }
