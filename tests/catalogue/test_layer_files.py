@@ -127,7 +127,11 @@ DELIVERED = [
     ("base.county", "区划代码 名称", "code name"),
     ("base.county", "XZQDM XZQMC BSM YSDM MJ BZ", "code name bsm feature_class area_m2 note"),
     ("base.township", "code9 name_2023 name_2016 county_2016 in_2023", "code name former_name county_name in_force"),
-    ("base.village", "code name adcode ur_code county town", "code name county_code urban_rural county_name township_name"),
+    (
+        "base.village",
+        "code name adcode ur_code county town",
+        "code name county_code urban_rural county_name township_name",
+    ),
     ("facility.air_station", "station name city background", "code name city_name background"),
     ("facility.air_station", "监测点编码 监测点名称 城市 对照点", "code name city_name background"),
     ("facility.weather_station", "id name elevation active", "code name elevation_m active"),

@@ -52,7 +52,7 @@ class Db:
         return got
 
     def state(self, name: str = "thing") -> dict[str, Any]:
-        columns = "version row_count west south east north next_boundary::text stamp::text".split()
+        columns = ["version", "row_count", "west", "south", "east", "north", "next_boundary::text", "stamp::text"]
         (row,) = self.run(f"SELECT {', '.join(columns)} FROM geocloud.layer_state WHERE layer = 'lab.{name}'")
         return dict(zip((c.split("::")[0] for c in columns), row, strict=True))
 
@@ -81,7 +81,8 @@ def beliefs(db: Db, name: str = "thing") -> list[tuple[Any, ...]]:
     """What is believed now: (code, v, valid_from, valid_to) of current rows and of history that has not ended."""
     return db.run(
         f"""SELECT code, v, valid_from::text, valid_to::text FROM lab.{name}
-            UNION ALL SELECT code, v, valid_from::text, valid_to::text FROM history."lab.{name}" WHERE sys_to = 'infinity'
+            UNION ALL SELECT code, v, valid_from::text, valid_to::text FROM history."lab.{name}"
+             WHERE sys_to = 'infinity'
             ORDER BY 1, 3"""
     )
 
@@ -300,7 +301,8 @@ def test_copy_is_stamped_too(db: Db) -> None:
 
 def test_bulk_change_leaves_one_entry(db: Db, owner: Db) -> None:
     db.run(
-        "INSERT INTO lab.thing (code, geom) SELECT i::text, ST_Point(i / 1000.0, 36, 4490) FROM generate_series(1, 10001) i"
+        "INSERT INTO lab.thing (code, geom) SELECT i::text, ST_Point(i / 1000.0, 36, 4490) "
+        "FROM generate_series(1, 10001) i"
     )
     db.run("UPDATE lab.thing SET v = 'x'")
     db.run("DELETE FROM lab.thing WHERE fid > 1")
@@ -339,8 +341,8 @@ REFUSED = {
     "change history": "UPDATE history.\"lab.thing\" SET v = 'x'",
     "delete history": 'DELETE FROM history."lab.thing"',
     "truncate": "TRUNCATE lab.thing",
-    "forged stamp": "INSERT INTO lab.thing (code, v) SELECT 'x', set_config('geocloud.stamp', '2000-01-01T00:00:00Z', true)",
-    "forged stamp of an update": "UPDATE lab.thing SET v = set_config('geocloud.stamp', '2000-01-01T00:00:00Z', true)",
+    "forged stamp": "INSERT INTO lab.thing (code, v) SELECT 'x', set_config('geocloud.stamp', '2000-01-01', true)",
+    "forged stamp of an update": "UPDATE lab.thing SET v = set_config('geocloud.stamp', '2000-01-01', true)",
     "note_change": "SELECT geocloud.note_change('lab.thing', 'insert', 1, 1, NULL, NULL, NULL, true)",
     "disable triggers": "ALTER TABLE lab.thing DISABLE TRIGGER ALL",
     "replica mode": "SET session_replication_role = replica",
