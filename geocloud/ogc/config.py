@@ -12,6 +12,7 @@ for here: this configuration and its provider plugin now, its EDR and coverage f
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlsplit
 
 import yaml
 
@@ -37,11 +38,11 @@ _TYPES: dict[str, Document] = {
 
 def configuration(ctx: Context, data: str = READER_URL) -> Document:
     """The whole configuration; `data` is the reader role's database URL, or a variable that stands for it."""
-    web, city = ctx.settings.web, ctx.settings.city
+    web, city, place = ctx.settings.web, ctx.settings.city, urlsplit(ctx.base_url)
     title = {"zh": f"{city.city_name_zh}时空信息云", "en": f"{city.city_name_en} Spatio-temporal Information Cloud"}
     return {
         "server": {
-            "bind": {"host": web.host, "port": web.port},
+            "bind": {"host": place.hostname or web.host, "port": place.port or 80},
             "url": ctx.base_url,
             "mimetype": "application/json; charset=UTF-8",
             "encoding": "utf-8",
@@ -50,7 +51,8 @@ def configuration(ctx: Context, data: str = READER_URL) -> Document:
             "pretty_print": False,
             "admin": False,
             "limits": {"default_items": web.page_default, "max_items": web.page_max, "on_exceed": "error"},
-            "map": {"url": f"{ctx.base_url}/tiles/{{z}}/{{y}}/{{x}}.png", "attribution": city.city_name_zh},
+            # pygeoapi demands a background map; without a tile server of one's own there is none to name.
+            "map": {"url": "", "attribution": city.city_name_zh},
         },
         "logging": {"level": "ERROR"},
         "metadata": {
