@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`geocloud ogc config`: the catalogue as a configuration with which a stock `pygeoapi serve` serves the same layers."""
+"""`geocloud ogc config`: the catalogue as a configuration for a stock `pygeoapi serve`."""
 
 from __future__ import annotations
 
