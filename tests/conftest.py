@@ -12,8 +12,9 @@ import os
 import shutil
 import socket
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import psycopg2
 import pytest
@@ -29,18 +30,6 @@ _NUMBER = itertools.count(1)
 
 
 @pytest.fixture(scope="session")
-def free_port() -> int:
-    """A TCP port nobody listened on a moment ago."""
-    return unused_port()
-
-
-def unused_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-@pytest.fixture(scope="session")
 def open_tmp() -> Iterator[Path]:
     """A folder under /tmp that the database's account can pass through (pytest's own ones are closed to it)."""
     path = Path(tempfile.mkdtemp(prefix="geocloud-test-", dir="/tmp"))
@@ -49,17 +38,25 @@ def open_tmp() -> Iterator[Path]:
     shutil.rmtree(path, ignore_errors=True)
 
 
+@pytest.fixture
+def own_settings(open_tmp: Path, request: pytest.FixtureRequest) -> Iterator[Callable[..., DatabaseSettings]]:
+    """Makes settings of a data folder of this one test; what runs on it is stopped afterwards."""
+    made: list[DatabaseSettings] = []
+
+    def make(name: str = "", **changed: Any) -> DatabaseSettings:
+        made.append(_settings(open_tmp / f"{request.node.name[:40]}{name}", **changed))
+        return made[-1]
+
+    yield make
+    for settings in made:
+        if (settings.home / "pg/data/PG_VERSION").exists():
+            _cluster.stop(settings)
+
+
 @pytest.fixture(scope="session")
 def cluster(open_tmp: Path) -> Iterator[DatabaseSettings]:
     """Settings of a private cluster that runs until the end of the test run, without fsync."""
-    settings = DatabaseSettings(
-        home=open_tmp / "home",
-        database_url=None,
-        database_port=unused_port(),
-        database_memory_mb=1024,
-        min_free_disk_mb=64,
-        pool_size=2,
-    )
+    settings = _settings(open_tmp / "home")
     _cluster.ensure(settings, fsync=False)
     admin = _cluster.admin_url(settings, "postgres")
     _create(admin, _TEMPLATE, template="geocloud")
@@ -95,6 +92,26 @@ def shared_data() -> Path:
     if not path.is_dir():
         pytest.skip(f"real data not found in {path}; set GEOCLOUD_SHARED_DATA")
     return path
+
+
+def _settings(home: Path, **changed: Any) -> DatabaseSettings:
+    """Settings of a private cluster in `home` on an unused port, whatever the environment says."""
+    given: dict[str, Any] = {
+        "database_url": None,
+        "database_port": _unused_port(),
+        "database_memory_mb": 1024,
+        "min_free_disk_mb": 64,
+        "pool_size": 2,
+        "postgres_dir": None,
+    }
+    return DatabaseSettings(home=home, **(given | changed))
+
+
+def _unused_port() -> int:
+    """A TCP port nobody listened on a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def _fresh(settings: DatabaseSettings) -> Iterator[str]:

@@ -145,7 +145,7 @@ def _given(settings: DatabaseSettings, folder: Folder) -> Urls:
 
 def _private(settings: DatabaseSettings, folder: Folder, on_step: OnStep | None, *, fsync: bool) -> tuple[Urls, bool]:
     say = on_step or (lambda _en, _zh: None)
-    found, started = server.running(folder), False
+    found, started = server.settle(folder), False
     if found is None:
         check_disk(settings, folder)
         made = server.is_made(folder)
@@ -156,7 +156,7 @@ def _private(settings: DatabaseSettings, folder: Folder, on_step: OnStep | None,
                 f"Making a PostgreSQL {programs.version} cluster in {folder.home}",
                 f"在 {folder.home} 中创建 PostgreSQL {programs.version} 集群",
             )
-            server.init(folder, programs)
+            server.init(folder, programs, fsync=fsync)
         say("Starting the database", "启动数据库")
         found, started = server.start(settings, folder, programs, fsync=fsync), True
     credentials = read_credentials(folder.credentials)

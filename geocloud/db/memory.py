@@ -45,7 +45,7 @@ def tuning(has: Machine, budget_mb: int | None, *, lz4: bool) -> dict[str, str]:
     """
     budget = budget_mb or max(256, has.memory_mb // 2)
     cache = budget if budget_mb else max(budget, has.memory_mb * 7 // 10)
-    wal = _between(512, has.free_disk_mb // 10, 4096)
+    wal = _between(128, has.free_disk_mb // 10, 4096)
     settings = {
         "shared_buffers": f"{_between(64, budget * 2 // 5, 16_384)}MB",
         "effective_cache_size": f"{cache}MB",

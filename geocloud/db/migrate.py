@@ -12,7 +12,7 @@ from importlib.resources import files
 import psycopg2
 from psycopg2.extensions import cursor
 
-from geocloud.db.pool import connect
+from geocloud.db.pool import connect, is_infrastructure
 from geocloud.errors import DatabaseError, WrongVersion
 
 __all__ = ["Migration", "applied", "migrate", "numbered_sql"]
@@ -115,7 +115,9 @@ def _apply(cur: cursor, m: Migration) -> None:
         cur.execute(
             "INSERT INTO geocloud.migration (number, name, sha256) VALUES (%s, %s, %s)", (m.number, m.name, m.sha256)
         )
-    except (psycopg2.errors.InsufficientPrivilege, psycopg2.errors.DuplicateObject, psycopg2.ProgrammingError) as exc:
+    except psycopg2.Error as exc:
+        if is_infrastructure(exc):
+            raise
         said = " ".join(str(exc.diag.message_primary).split())
         raise DatabaseError(
             f"Migration {m.number:03}_{m.name} cannot be applied: {said}.",

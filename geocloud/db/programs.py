@@ -138,9 +138,10 @@ def _examine(folder: Path) -> Programs | None:
 
 
 def _postgis(folder: Path, major: int) -> tuple[int, int] | None:
-    shares = [_output(folder / "pg_config", "--sharedir").strip(), f"/usr/share/postgresql/{major}"]
-    shares += [str(folder.parent / "share"), str(folder.parent / "share/postgresql")]
-    for share in filter(None, shares):
+    said = _output(folder / "pg_config", "--sharedir").strip()
+    # Some distributions ship pg_config apart from the server.
+    guesses = [f"/usr/share/postgresql/{major}", str(folder.parent / "share"), str(folder.parent / "share/postgresql")]
+    for share in [said] if said else guesses:
         control = Path(share) / "extension/postgis.control"
         if control.is_file():
             version = re.search(r"default_version\s*=\s*'(\d+)\.(\d+)", control.read_text(errors="replace"))

@@ -94,7 +94,7 @@ def set_login(conn: connection, name: str, password: str, *, group: str | None, 
     """Makes or renews a login role; `timeout_ms` makes it a reader. The server only sees the SCRAM verifier."""
     with conn.cursor() as cur:
         cur.execute("SELECT FROM pg_roles WHERE rolname = %s", (name,))
-        verb = "ALTER" if cur.fetchone() else "CREATE"
+        verb = "CREATE" if cur.fetchone() is None else "ALTER"
         verifier = encrypt_password(password, name, conn, "scram-sha-256")
         role = sql.Identifier(name)
         cur.execute(sql.SQL(verb + " ROLE {} LOGIN PASSWORD {}").format(role, sql.Literal(verifier)))

@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import shutil
 import socket
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,9 +19,24 @@ from geocloud.db.roles import make_url
 from geocloud.errors import DatabaseError, DataFolderError, DiskFull, PortInUse
 from geocloud.settings import DatabaseSettings
 
-__all__ = ["ADMIN", "Running", "admin_url", "check_port", "init", "is_made", "programs_for", "running", "start", "stop"]
+__all__ = [
+    "ADMIN",
+    "Running",
+    "admin_url",
+    "check_port",
+    "init",
+    "is_made",
+    "programs_for",
+    "running",
+    "settle",
+    "start",
+    "stop",
+]
 
 ADMIN = "geocloud_admin"
+
+# What PostgreSQL says when its files are the trouble.
+_FOLDER_WORDS = ("ermission denied", "Read-only", "control file", "incompatible with server", "checkpoint record")
 
 _HBA = f"""\
 # Written by geocloud at every start.
@@ -71,12 +87,13 @@ def is_made(folder: Folder) -> bool:
     return False
 
 
-def init(folder: Folder, programs: Programs) -> None:
+def init(folder: Folder, programs: Programs, *, fsync: bool = True) -> None:
     """Makes the cluster: UTF-8, code point order, data checksums. It appears whole or not at all."""
     part = folder.data.with_name("data.part")
     shutil.rmtree(part, ignore_errors=True)
     args = [programs["initdb"], "-D", str(part), "-U", ADMIN, "--encoding=UTF8", "--data-checksums"]
     args += ["--auth-local=peer", "--auth-host=scram-sha-256", "--no-instructions"]
+    args += [] if fsync else ["--no-sync"]
     code, said = -1, ""
     # Code point order is the same on every machine; C alone would not fold the case of non-ASCII letters.
     for locale in ("C.UTF-8", "C.utf8", "C"):
@@ -118,17 +135,41 @@ def stop(folder: Folder, programs: Programs) -> None:
 
 
 def running(folder: Folder) -> Running | None:
-    """The server that runs on this folder, if one does."""
+    """The server that runs on this folder and answers, if one does."""
+    found = _lock_file(folder)
+    return found[0] if found is not None and found[1] in ("ready", "standby") else None
+
+
+def settle(folder: Folder, *, seconds: float = 300) -> Running | None:
+    """Like `running`, but waits for a server that is recovering, starting or stopping, and clears away the lock file
+    that a crash of the machine left behind."""
+    until = time.monotonic() + seconds
+    while (found := _lock_file(folder)) is not None and found[1] not in ("ready", "standby"):
+        if time.monotonic() > until:
+            raise _failed("reached", "连接", folder, f"it has been {found[1]} for {seconds:.0f} s")
+        time.sleep(0.05)
+    if found is None:
+        # Left as it is, it keeps PostgreSQL from starting once another program has the process number.
+        (folder.data / "postmaster.pid").unlink(missing_ok=True)
+        return None
+    return found[0]
+
+
+def _lock_file(folder: Folder) -> tuple[Running, str] | None:
+    """The live server that postmaster.pid names, and its state."""
     try:
         lines = (folder.data / "postmaster.pid").read_text().splitlines()
         pid, port, socket_dir = int(lines[0]), int(lines[3]), lines[4].strip()
         process = psutil.Process(pid)
         # After a crash or a restart of the machine the number may be another program's.
-        if not process.name().startswith("postgres") or lines[-1].strip() not in ("ready", "standby"):
+        if process.name() not in ("postgres", "postmaster") or process.status() == psutil.STATUS_ZOMBIE:
             return None
-    except (FileNotFoundError, NotADirectoryError, PermissionError, IndexError, ValueError, psutil.Error):
+    except (FileNotFoundError, NotADirectoryError, PermissionError, ValueError, psutil.Error):
         return None
-    return Running(pid, port, socket_dir)
+    except IndexError:
+        # A server in its first milliseconds has written its number only.
+        return Running(pid, 0, ""), "starting"
+    return Running(pid, port, socket_dir), lines[7].strip() if len(lines) > 7 else "starting"
 
 
 def admin_url(server: Running, dbname: str = "postgres") -> str:
@@ -210,9 +251,7 @@ def _failed(done: str, done_zh: str, folder: Folder, said: str, port: int = 0) -
     line = (telling or said.strip().splitlines() or ["no reason given"])[-1]
     for word in ("FATAL:", "PANIC:", "ERROR:", "error:"):
         line = line.rpartition(word)[2].strip() if word in line else line
-    kind = (
-        DataFolderError if any(w in said for w in ("ermission denied", "Read-only", "control file")) else DatabaseError
-    )
+    kind = DataFolderError if any(w in said for w in _FOLDER_WORDS) else DatabaseError
     return kind(
         f"The cluster in {folder.home} cannot be {done}: {line.rstrip('.')}.",
         f"无法{done_zh} {folder.home} 中的数据库:{line.rstrip('.')}。",
