@@ -103,6 +103,12 @@ class IngestSettings(_Group):
         200, ge=2, description="Largest ratio of unpacked to packed size of an archive past 100 MB; more is refused."
     )
     crs_sample_rows: int = Field(2_000, ge=10, description="Features the CRS doctor looks at.")
+    direct_rows: int = Field(
+        20_000, ge=0, description="Rows from which a first load into an empty layer goes straight into its table."
+    )
+    retire_warn_percent: int = Field(
+        30, ge=0, le=100, description="Share of a layer in percent whose retirement by a full load gets a warning."
+    )
     report_rows: int = Field(
         1_000,
         ge=0,

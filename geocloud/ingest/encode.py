@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Worked batches as COPY bytes, either for the stage table or straight for a layer's own table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import shapely
+from numpy.typing import NDArray
+
+from geocloud.ingest.convert import ARROW_TYPES
+from geocloud.ingest.merge import Layout
+from geocloud.ingest.order import z_order
+from geocloud.ingest.pipeline import Worked
+from geocloud.ingest.rules import VALID_FROM, VALID_TO
+from geocloud.ingest.stage import HEADER, INFINITY, MINUS_INFINITY, TRAILER, encode, pg_microseconds
+
+__all__ = ["Begin", "RowEncoder"]
+
+Columns = list[Any]
+# Arrow's binary arrays end at 2 GB, so a batch of huge geometries is encoded in pieces.
+_COORDINATES_AT_ONCE = 30_000_000
+
+
+@dataclass(frozen=True)
+class Begin:
+    """Where a direct load begins: the fid of the file's first row, and the transaction's stamp in COPY's count."""
+
+    fid: int
+    stamp: int
+
+
+class RowEncoder:
+    """Makes COPY bytes of batches; `keyless` counts rejected rows whose key is unknown."""
+
+    def __init__(self, build: Callable[[Worked], tuple[Columns, int]]) -> None:
+        self._build = build
+        self.keyless = 0
+
+    @classmethod
+    def for_stage(cls, layout: Layout, *, keep_rejected_keys: bool) -> RowEncoder:
+        """Accepted rows for the stage table, and with `keep_rejected_keys` the keys of the rejected ones."""
+        encoder = cls(lambda w: _stage_columns(layout, w))
+        if keep_rejected_keys:
+            encoder._extra = lambda w: encoder._rejected_keys(layout, w)
+        return encoder
+
+    @classmethod
+    def for_table(cls, layout: Layout, begin: Begin, source_id: int, valid_from: datetime | None) -> RowEncoder:
+        """Accepted rows for the layer's table, each batch along a Z curve."""
+        return cls(lambda w: _table_columns(layout, w, begin, source_id, valid_from))
+
+    _extra: Callable[[Worked], tuple[Columns, int]] | None = None
+
+    def encode(self, worked: Worked) -> memoryview:
+        """The batch's rows."""
+        data = _split(*self._build(worked))
+        if self._extra is None:
+            return data
+        return memoryview(bytes(data) + bytes(_split(*self._extra(worked))))
+
+    def stream(self, chunks: Iterator[memoryview]) -> Iterator[memoryview | bytes]:
+        """A whole COPY stream around the batches' bytes."""
+        yield HEADER
+        yield from chunks
+        yield TRAILER
+
+    def _rejected_keys(self, layout: Layout, worked: Worked) -> tuple[Columns, int]:
+        places = np.flatnonzero(worked.found.rejected)
+        keys = [worked.table.column(k).combine_chunks() for k in layout.spec.key]
+        known = np.ones(len(places), dtype=bool)
+        for key in keys:
+            known &= key.is_valid().to_numpy(zero_copy_only=False)[places]
+        self.keyless += int((~known).sum())
+        places = places[known]
+        if not len(places):
+            return [], 0
+        n = len(places)
+        columns: Columns = [pa.array(places + worked.start_row + 1), pa.array(np.zeros(n, dtype=bool))]
+        for name in layout.fields:
+            if name in layout.spec.key:
+                columns.append(worked.table.column(name).combine_chunks().take(pa.array(places)))
+            else:
+                columns.append(pa.nulls(n, ARROW_TYPES[layout.spec.field(name).type]))
+        if layout.geometry:
+            columns.append(np.full(n, None, dtype=object))
+        columns += [pa.nulls(n, ARROW_TYPES["datetime"])] * (layout.start + layout.end)
+        return columns, n
+
+
+def _accepted(worked: Worked) -> NDArray[np.int64] | None:
+    """Places of the accepted rows; None when they are all."""
+    return np.flatnonzero(~worked.found.rejected) if worked.found.rejected.any() else None
+
+
+def _fields(layout: Layout, worked: Worked, places: NDArray[np.int64] | None) -> tuple[Columns, NDArray[Any] | None]:
+    names = [*layout.fields, *_times(layout)]
+    columns = [worked.table.column(n).combine_chunks() for n in names]
+    if places is not None:
+        index = pa.array(places)
+        columns = [c.take(index) for c in columns]
+    shapes = worked.shapes if layout.geometry else None
+    return columns, shapes if shapes is None or places is None else shapes[places]
+
+
+def _stage_columns(layout: Layout, worked: Worked) -> tuple[Columns, int]:
+    places = _accepted(worked)
+    columns, shapes = _fields(layout, worked, places)
+    rows = (np.arange(len(worked.found.rejected)) if places is None else places) + worked.start_row + 1
+    fields, times = columns[: len(layout.fields)], columns[len(layout.fields) :]
+    geom = [] if shapes is None else [shapes]
+    return [pa.array(rows), pa.array(np.ones(len(rows), dtype=bool)), *fields, *geom, *times], len(rows)
+
+
+def _table_columns(
+    layout: Layout, worked: Worked, begin: Begin, source_id: int, valid_from: datetime | None
+) -> tuple[Columns, int]:
+    places = _accepted(worked)
+    if layout.geometry and worked.shapes is not None:
+        shapes = worked.shapes if places is None else worked.shapes[places]
+        order = z_order(shapes)
+        if order is not None:
+            places = order if places is None else places[order]
+    columns, kept = _fields(layout, worked, places)
+    rows = len(columns[0])
+    fields = columns[: len(layout.fields)]
+    geom = [] if kept is None else [kept]
+    by_name = dict(zip(_times(layout), columns[len(layout.fields) :], strict=True))
+    default = MINUS_INFINITY
+    if valid_from is not None:
+        default = int(pg_microseconds(pa.array([valid_from], pa.timestamp("us", "UTC")), 0)[0])
+    end = np.full(rows, INFINITY)
+    if VALID_TO in by_name:
+        end = pg_microseconds(by_name[VALID_TO], INFINITY)
+    start = np.where(end > default, default, MINUS_INFINITY)
+    if VALID_FROM in by_name:
+        given = by_name[VALID_FROM]
+        start = np.where(given.is_null().to_numpy(zero_copy_only=False), start, pg_microseconds(given, 0))
+    fid = pa.array(np.arange(rows) + begin.fid + worked.start_row)
+    sys_from = np.full(rows, begin.stamp, np.int64)
+    source = pa.array(np.full(rows, source_id, np.int32))
+    return [fid, *fields, *geom, start, end, source, sys_from], rows
+
+
+def _times(layout: Layout) -> list[str]:
+    return [n for n, there in ((VALID_FROM, layout.start), (VALID_TO, layout.end)) if there]
+
+
+def _split(columns: Columns, rows: int) -> memoryview:
+    shapes = next((c for c in columns if isinstance(c, np.ndarray) and c.dtype == object), None)
+    if rows > 1 and shapes is not None and shapely.get_num_coordinates(shapes).sum() > _COORDINATES_AT_ONCE:
+        half = rows // 2
+        first, second = [c[:half] for c in columns], [c[half:] for c in columns]
+        return memoryview(bytes(_split(first, half)) + bytes(_split(second, rows - half)))
+    return encode(columns, rows)
