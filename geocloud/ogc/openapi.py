@@ -55,6 +55,7 @@ def _paths(ctx: Context) -> Document:
             "getApi", "service", say("接口定义", "API definition"), "", "application/vnd.oai.openapi+json;version=3.0"
         ),
         "/conformance": get("getConformance", "service", say("符合的标准", "Conformance declaration"), "Conformance"),
+        "/health": get.health(),
         "/collections": get("getCollections", "collections", say("全部数据集", "All collections"), "Collections"),
         one: get("getCollection", "collections", say("一个数据集", "One collection"), "Collection"),
         f"{one}/queryables": get(
@@ -89,6 +90,22 @@ class _Operations:
                 "summary": summary,
                 "parameters": [_ref("parameters", n) for n in ([*(["collectionId"] if below else []), "f", "lang"])],
                 "responses": self._responses({media_type: content, **_html()}, missing=below),
+            }
+        }
+
+    def health(self) -> Document:
+        content = {"application/json": {"schema": _ref("schemas", "Health")}}
+        return {
+            "get": {
+                "operationId": "getHealth",
+                "tags": ["service"],
+                "summary": self._ctx.say("服务与数据库是否应答", "Whether server and database answer"),
+                "parameters": [_ref("parameters", "f"), _ref("parameters", "lang")],
+                "responses": {
+                    "200": {"description": self._ctx.say("正常", "They do"), "content": content},
+                    "503": _ref("responses", "Problem"),
+                    "default": _ref("responses", "Problem"),
+                },
             }
         }
 

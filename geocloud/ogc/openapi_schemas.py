@@ -127,12 +127,16 @@ def schemas(ctx: Context) -> Document:
                 ),
             ],
         },
+        "Health": _object(
+            {"status": {"type": "string", "enum": ["ok"]}, "version": _STRING, "layers": _count()}, "status"
+        ),
         "Problem": _object(
             {
                 "type": _URI,
                 "title": _STRING,
                 "status": {"type": "integer", "minimum": 400, "maximum": 599},
                 "detail": _STRING,
+                "todo": {"type": "string", "description": ctx.say("怎样继续", "What to do about it")},
                 "instance": _URI,
             },
             "title",
