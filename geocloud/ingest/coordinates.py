@@ -83,6 +83,7 @@ class Coordinates:
             source.findings.append(Finding.of("GC-125", columns="/".join(columns), others=others))
         else:
             source.findings.append(Finding.of("GC-124", columns="/".join(columns)))
+        source.coordinate_columns = columns
         source.geometry_type = "Unknown" if kind == "wkt" else "Point"
         return cls(kind, columns, source)
 

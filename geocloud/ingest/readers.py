@@ -225,6 +225,9 @@ class _Opener:
         if source.driver in ("GeoJSON", "GeoJSONSeq", "JSONFG") and source.crs is not None:
             # RFC 7946: without the member of the 2008 format the coordinates are WGS 84 longitude and latitude.
             source.crs_by_format = b'"crs"' not in _head(text)
+        remark = re.search(rb'"coord(?:inate)?_?sys(?:tem)?"\s*:\s*"([^"]{1,40})"', _head(text), re.IGNORECASE)
+        if remark is not None:
+            source.remarks = (remark[1].decode("utf-8", "replace"),)
         return source
 
     def _xml(self, path: Path, name: str, layer: str | None) -> Source:

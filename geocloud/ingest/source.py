@@ -94,6 +94,9 @@ class Source(ABC):
     geometry_type: str | None = None
     count: int | None = None
     encoding: Encoding | None = None
+    # Columns that hold the position of a table, and remarks on the coordinate system found in the file.
+    coordinate_columns: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
     # The lines of a CSV or cells of a sheet that lie before the first row, for a person who counts lines.
     header_lines: int = 0
 
@@ -112,9 +115,12 @@ class Source(ABC):
 
     @property
     def hints(self) -> tuple[str, ...]:
-        """Names a person chose: file, layer, fields. The CRS doctor reads them."""
-        names = [Path(self.name).name, self.layer or "", *(f.name for f in self.fields)]
-        return tuple(n for n in names if n)
+        """Names a person chose for file, layer and coordinate columns or else all fields, and remarks.
+
+        The CRS doctor reads them.
+        """
+        columns = self.coordinate_columns or tuple(f.name for f in self.fields)
+        return tuple(n for n in (Path(self.name).name, self.layer, *columns, *self.remarks) if n)
 
     def close(self) -> None:
         """Remove what was unpacked for this source."""
