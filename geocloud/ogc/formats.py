@@ -50,11 +50,11 @@ def moment(text: str, language: Language) -> str:
     """An RFC 3339 instant in Beijing time to the minute; any other text as it is."""
     try:
         when = datetime.fromisoformat(text)
-    except ValueError:
+        local = when.astimezone(BEIJING)
+    except (ValueError, OverflowError):
         return text
     if when.tzinfo is None:
         return text
-    local = when.astimezone(BEIJING)
     clock = local.strftime("%H:%M")
     return f"{_day(local, 'zh')} {clock}" if language == "zh" else f"{_day(local, 'en')}, {clock} Beijing time"
 

@@ -93,7 +93,7 @@ class GeocloudProvider(BaseProvider):  # type: ignore[misc]
         return _feature(rows[0])
 
     def _columns(self, select: list[str], skip_geometry: bool) -> sql.Composed:
-        shape = "ST_AsGeoJSON(geom, 9)" if self._geometry and not skip_geometry else "NULL"
+        shape = "ST_AsGeoJSON(geom, 9, 0)" if self._geometry and not skip_geometry else "NULL"
         names = [n for n in self._fields if not select or n in select]
         # Dates and numbers as PostgreSQL writes them in JSON.
         fields = sql.SQL(", ").join(sql.SQL("{}, {}").format(sql.Literal(n), sql.Identifier(n)) for n in names)
