@@ -141,7 +141,8 @@ class _Case:
             # Sound in itself, but another reading fits the city: a person has to say which.
             raise self._undecided([own, *best])
         if self._alone(best):
-            return self._shifted_or(best[0], self._corrected(best[0]), reference)
+            chosen, extra = self._against_utm(best, reference)
+            return self._shifted_or(chosen, [*self._corrected(chosen), *extra], reference)
         covering = [g for g in self.ranking if g.covers and g is not own and _within(g.extent, _COUNTRY)]
         if own is None and not best and len(covering) == 1:
             return self._shifted_or(covering[0], self._corrected(covering[0]), reference)
@@ -153,7 +154,21 @@ class _Case:
             return False
         rivals = [g for g in self.ranking if g.inside >= _UNLIKELY and g is not self.declared]
         first = best[0].placement
-        return all(_same_numbers(first, g.placement) for g in rivals)
+        return all(_same_numbers(first, g.placement) or _utm_twin(first, g.placement) for g in rivals)
+
+    def _against_utm(self, best: list[Guess], reference: NDArray[Any] | None) -> tuple[Guess, list[Finding]]:
+        """Gauss-Krueger or UTM of the same meridian, 0.04 % or 1.6 km apart: known geometry tells, else GC-317."""
+        first = best[0]
+        twin = next((g for g in best if _utm_twin(first.placement, g.placement)), None)
+        if twin is None:
+            return first, []
+        measured = (
+            distances(self.sample, reference, [first.placement, twin.placement]) if reference is not None else None
+        )
+        nearest = _nearest([first.placement, twin.placement], measured)
+        if nearest is not None:
+            return (first if nearest == first.placement else twin), []
+        return first, [Finding.of("GC-317", crs=first.placement.crs.id, other=twin.placement.crs.id)]
 
     def _corrected(self, chosen: Guess) -> list[Finding]:
         """The findings that say how a file without or with a wrong declaration is read."""
@@ -290,7 +305,17 @@ def _same_numbers(one: Placement, other: Placement) -> bool:
         return False
     if a.kind == "geographic":
         return True
+    if (a.width is None) != (b.width is None):
+        return False
     return a.central_meridian is not None and (a.central_meridian, a.zone) == (b.central_meridian, b.zone)
+
+
+def _utm_twin(one: Placement, other: Placement) -> bool:
+    """Whether the other is UTM on the meridian of a Gauss-Krueger system without zone prefix."""
+    a, b = one.crs, other.crs
+    utm = b.epsg is not None and 32601 <= b.epsg <= 32660
+    same = a.width is not None and a.zone is None and a.central_meridian == b.central_meridian
+    return utm and same and one.exchanged == other.exchanged
 
 
 def _within(extent: Box | None, box: Box) -> bool:

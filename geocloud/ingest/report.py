@@ -18,6 +18,7 @@ from geocloud.ingest.codes import Severity, rule
 
 __all__ = ["Finding", "Report", "refuse"]
 
+_COLOURS: dict[Severity, str] = {"error": "red", "warning": "yellow", "info": "cyan"}
 _RANK: dict[Severity, int] = {"error": 0, "warning": 1, "info": 2}
 
 
@@ -198,16 +199,15 @@ class Report:
             title = rule(code).title
             counts.add_row(code, _level(level, zh), f"{n:,}", title.zh if zh else title.en)
         listed = Table(title="逐条" if zh else "Findings", title_justify="left")
-        for head in ("编号", "级别", "行", "位置", "字段", "说明") if zh else (
-            "code", "severity", "row", "place", "field", "message"
-        ):  # fmt: skip
+        for head in ("编号", "位置", "说明") if zh else ("code", "where", "message"):
             listed.add_column(head)
         shown = self.findings[:rows]
         for f in shown:
-            place = "" if f.place is None else f"{f.place[0]:.6f}, {f.place[1]:.6f}"
-            row = "" if f.row is None else str(f.row)
-            message = escape(f.message(language))
-            listed.add_row(f.code, _level(f.severity, zh), row, place, escape(f.field or ""), message)
+            where = [f"第 {f.row} 行" if zh else f"row {f.row}"] if f.row is not None else []
+            where += [f.field] if f.field else []
+            where += [f"{f.place[0]:.6f}, {f.place[1]:.6f}"] if f.place is not None else []
+            colour = _COLOURS[f.severity]
+            listed.add_row(f"[{colour}]{f.code}[/{colour}]", escape("\n".join(where)), escape(f.message(language)))
         left = sum(self.counts.values()) - len(shown)
         if left:
             listed.caption = f"另有 {left:,} 条未列出" if zh else f"{left:,} more not shown"
@@ -216,5 +216,4 @@ class Report:
 
 def _level(severity: Severity, zh: bool) -> str:
     name = {"error": "错误", "warning": "警告", "info": "提示"}[severity] if zh else severity
-    colour = {"error": "red", "warning": "yellow", "info": "cyan"}[severity]
-    return f"[{colour}]{name}[/{colour}]"
+    return f"[{_COLOURS[severity]}]{name}[/{_COLOURS[severity]}]"

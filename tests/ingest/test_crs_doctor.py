@@ -98,6 +98,18 @@ def test_an_impossible_declaration_is_corrected(tmp_path: Path, true: int, decla
     assert _off(shapes) < 1e-8
 
 
+def test_utm_of_the_same_meridian_is_told_by_known_geometry_alone(tmp_path: Path) -> None:
+    found, _ = _ask(_write(tmp_path, _to(32650), 4326))
+    assert found.placement.crs.id == "EPSG:4548"
+    assert "GC-317" in _codes(found)
+    for code in (32650, 4548):
+        path = _write(tmp_path, _to(code), None, f"{code}.gpkg")
+        found, shapes = _ask(path, reference=TRUTH)
+        assert found.placement.crs.id == f"EPSG:{code}"
+        assert "GC-317" not in _codes(found)
+        assert _off(shapes) < 1e-8
+
+
 def test_swapped_axes_of_a_declared_system(tmp_path: Path) -> None:
     found, shapes = _ask(_write(tmp_path, _swapped(TRUTH), 4490))
     assert (found.placement.crs.id, found.placement.exchanged) == ("EPSG:4490", True)
