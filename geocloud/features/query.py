@@ -101,10 +101,10 @@ def page_statement(query: PageQuery) -> Statement:
     binder, order = _begin(query), _order(query)
     conditions = " AND ".join(c for c in (query.where, _after(query, binder)) if c)
     rows = f"{query.source} t{_where(conditions)} {order} LIMIT {query.limit + 1:d}{_offset(query, binder)}"
-    inner = f"SELECT t.*, row_number() OVER () AS place FROM (SELECT t.* FROM {rows}) t"
+    inner = f"SELECT t.*, row_number() OVER () AS place FROM (SELECT {_columns(query)} FROM {rows}) t"
     if query.offset:
         ids = f"SELECT fid, row_number() OVER () AS place FROM (SELECT fid FROM {rows}) p"
-        inner = f"SELECT t.*, place FROM ({ids}) p JOIN {query.source} t USING (fid) ORDER BY place"
+        inner = f"SELECT {_columns(query)}, place FROM ({ids}) p JOIN {query.source} t USING (fid) ORDER BY place"
     elif query.backwards:
         inner = f"SELECT * FROM ({inner}) t ORDER BY place DESC"
     return Statement(_joined(query, inner, f" FILTER (WHERE place <= {query.limit:d})", "count(*)"), binder.args)
@@ -116,7 +116,7 @@ def hits_statement(query: PageQuery) -> Statement:
     page = f"SELECT fid FROM hits t {_order(query)} LIMIT {query.limit:d}{_offset(query, binder)}"
     hits = _hits(query, binder)
     forward = _order(replace(query, backwards=False))
-    inner = f"SELECT t.* FROM page JOIN {query.source} t USING (fid) {forward}"
+    inner = f"SELECT {_columns(query)} FROM page JOIN {query.source} t USING (fid) {forward}"
     joined = _joined(query, inner, "", "(SELECT count(*) FROM hits)")
     return Statement(f"WITH {hits}, page AS MATERIALIZED ({page}) {joined}", binder.args)
 
@@ -179,6 +179,14 @@ def _where(conditions: str) -> str:
 
 def _offset(query: PageQuery, binder: Binder) -> str:
     return f" OFFSET {binder.bind(query.offset, 'bigint')}" if query.offset else ""
+
+
+def _columns(query: PageQuery) -> str:
+    """What a page needs of a row and no more: readers may not touch hidden columns, not even with a star."""
+    names = ["fid", *(f.name for f in query.output.fields), *(s.name for s in query.sort)]
+    if query.layer.spec.geometry != "none":
+        names.append("geom")
+    return ", ".join(f"t.{quote_identifier(n)}" for n in dict.fromkeys(names))
 
 
 def _sort_columns(query: PageQuery) -> str:

@@ -11,7 +11,7 @@ from geocloud.catalogue.registry import Layer
 from geocloud.catalogue.spec import FieldSpec
 from geocloud.errors import InvalidParameter
 from geocloud.features.binder import Binder
-from geocloud.features.filter import compile_filter
+from geocloud.features.filter import Language, compile_filter
 from geocloud.features.literals import invalid, parse_date, parse_instant
 from geocloud.features.pages import Question
 from geocloud.features.params import TimeRange, parse_bbox, parse_simple_filters, read_datetime
@@ -32,7 +32,7 @@ PAGE_PARAMETERS = (
 ITEM_PARAMETERS = ("crs", "properties", "datetime")
 # What `crs`, `bbox-crs` and `filter-crs` take; the first is the default.
 SERVED_CRS = ("OGC:CRS84", "EPSG:4490", "EPSG:4326", "EPSG:3857", "EPSG:4526", "EPSG:4527", "EPSG:4547", "EPSG:4548")
-_FILTER_LANGUAGES = ("cql2-text", "cql2-json")
+_FILTER_LANGUAGES: dict[str, Language] = {"cql2-text": "cql2-text", "cql2-json": "cql2-json"}
 # A box of less than this share of the layer's extent is answered without asking the planner for an estimate.
 _NARROW_SHARE = 0.01
 
@@ -187,7 +187,7 @@ def _sort(text: str | None, layer: Layer, settings: WebSettings) -> tuple[Sort, 
     """`sortby=a,-b` (`+` or nothing: ascending)."""
     if text is None:
         return ()
-    sort = []
+    sort: list[Sort] = []
     allowed = [f.name for f in layer.spec.queryables]
     for part in text.split(","):
         name = part.strip().removeprefix("+").removeprefix("-")
@@ -238,12 +238,12 @@ def _relation(text: str | None, layer: Layer) -> tuple[str, TimeRange | None]:
 
 
 def _filter(binder: Binder, given: dict[str, str], layer: Layer, settings: WebSettings) -> list[str]:
-    language = given.get("filter-lang", _FILTER_LANGUAGES[0])
-    if language not in _FILTER_LANGUAGES:
+    language = _FILTER_LANGUAGES.get(given.get("filter-lang", "cql2-text"))
+    if language is None:
         raise invalid(
             "filter-lang",
-            f"`filter-lang` is `{language[:40]}`.",
-            f"参数 filter-lang 的值“{language[:40]}”不可用。",
+            f"`filter-lang` is `{given['filter-lang'][:40]}`.",
+            f"参数 filter-lang 的值“{given['filter-lang'][:40]}”不可用。",
             f"Allowed are: {', '.join(_FILTER_LANGUAGES)}.",
             f"可用:{'、'.join(_FILTER_LANGUAGES)}。",
             allowed=list(_FILTER_LANGUAGES),

@@ -1,0 +1,308 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The ASGI application: routes, one error shape, answers from the cache first.
+
+Routes of features come first and without a framework's detour; everything else is a document of `geocloud.ogc`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import orjson
+import structlog
+from starlette.routing import Mount, Route, Router
+from starlette.staticfiles import StaticFiles
+
+import geocloud
+from geocloud import ogc
+from geocloud.errors import (
+    DatabaseError,
+    GeocloudError,
+    InvalidParameter,
+    NotAcceptable,
+    RequestError,
+    TooLarge,
+    UnknownCollection,
+    UnknownItem,
+)
+from geocloud.features.request import unknown_parameter
+from geocloud.settings import Settings
+from geocloud.web.answer import Answer, etag_of, is_match, send_answer, send_kept, send_not_modified
+from geocloud.web.ask import Ask, Receive, Scope, Send
+from geocloud.web.items import FORMATS, ITEM_FORMATS, item, items, said_in, validator
+from geocloud.web.service import Service
+
+__all__ = ["STATUS", "create_app"]
+
+log = structlog.get_logger(__name__)
+
+# The one table from error class to HTTP status; the first class that fits counts.
+STATUS: tuple[tuple[type[Exception], int], ...] = (
+    (UnknownCollection, 404),
+    (UnknownItem, 404),
+    (NotAcceptable, 406),
+    (TooLarge, 413),
+    (InvalidParameter, 400),
+    (RequestError, 400),
+    (asyncpg.QueryCanceledError, 504),
+    (DatabaseError, 503),
+    (asyncpg.PostgresConnectionError, 503),
+    (asyncpg.InterfaceError, 503),
+    (asyncpg.CannotConnectNowError, 503),
+    (asyncpg.AdminShutdownError, 503),
+    (OSError, 503),
+)
+_METHODS = ("GET", "HEAD", "OPTIONS")
+# How long a request may run before somebody looks whether its client is still there.
+_WATCH_AFTER_S = 0.2
+_STATIC = Path(__file__).parent / "static"
+_HTML, _JSON = "text/html; charset=utf-8", "application/json"
+_SCHEMA, _OPENAPI = "application/schema+json", "application/vnd.oai.openapi+json;version=3.0"
+
+Handler = Callable[[Service, Ask, dict[str, str]], Awaitable[Answer]]
+
+
+def create_app(settings: Settings, reader_url: str) -> Any:
+    """The application for one worker; connects when the server starts it (ASGI lifespan)."""
+    return _Application(Service(settings, reader_url))
+
+
+class _Application:
+    def __init__(self, service: Service) -> None:
+        self.service = service
+        documents: list[tuple[str, Handler]] = [
+            ("/", _document(ogc.landing, "landing", _JSON)),
+            ("/conformance", _document(ogc.conformance, "conformance", _JSON)),
+            ("/collections", _document(ogc.collections, "collections", _JSON)),
+            ("/api", _document(ogc.openapi, "openapi", _OPENAPI)),
+            ("/collections/{collection}", _collection_document(ogc.collection, "collection", _JSON)),
+            ("/collections/{collection}/queryables", _collection_document(ogc.queryables, "queryables", _SCHEMA)),
+            ("/collections/{collection}/sortables", _collection_document(ogc.sortables, "sortables", _SCHEMA)),
+            ("/collections/{collection}/schema", _collection_document(ogc.schema, "schema", _SCHEMA)),
+            ("/health", _health),
+        ]
+        self._router = Router(
+            [
+                Route("/collections/{collection}/items", _Endpoint(self, _items)),
+                Route("/collections/{collection}/items/{fid}", _Endpoint(self, _item)),
+                *(Route(path, _Endpoint(self, handler)) for path, handler in documents),
+                Mount("/static", StaticFiles(directory=_STATIC)),
+            ],
+            redirect_slashes=True,
+            default=_Endpoint(self, _nothing),
+            lifespan=self._lifespan,
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._router(scope, receive, send)
+            return
+        ask = Ask(scope, receive)
+        if ask.method in ("GET", "HEAD"):
+            kept = self.service.cache.get(ask.key)
+            if kept is not None:
+                if self.service.is_current(kept.token):
+                    await send_kept(ask, send, self.service.cache, kept)
+                    return
+                self.service.cache.drop(ask.key)
+        scope["geocloud.ask"] = ask
+        await self._router(scope, receive, send)
+
+    @contextlib.asynccontextmanager
+    async def _lifespan(self, _app: Any) -> AsyncIterator[None]:
+        await self.service.start()
+        try:
+            yield
+        finally:
+            await self.service.stop()
+
+
+class _Endpoint:
+    """Runs a handler: method, limits, errors as problem details, cancelled when the client has gone."""
+
+    def __init__(self, application: _Application, handler: Handler) -> None:
+        self._service, self._handler = application.service, handler
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        ask: Ask = scope["geocloud.ask"]
+        service = self._service
+        task = asyncio.current_task()
+        assert task is not None
+        watch = asyncio.get_running_loop().call_later(_WATCH_AFTER_S, _watch, receive, task)
+        begun = False
+
+        async def sending(message: Any) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            answer = await self._answer(ask, scope)
+            if answer is not None and answer.status == 304:
+                await send_not_modified(sending, (answer.etag or "").encode())
+            elif answer is not None:
+                kept = service.cache.put(ask.key, answer) if ask.method == "GET" else None
+                if kept is not None:
+                    await send_kept(ask, sending, service.cache, kept)
+                else:
+                    await send_answer(ask, sending, answer)
+        except asyncio.CancelledError:
+            if not getattr(task, "geocloud_client_gone", False):
+                raise
+            task.uncancel()
+        except Exception as exc:
+            if begun:
+                # The status has been sent; an answer cut short is the only way left to say that it failed.
+                log.error("answer broke off", path=ask.path, error=type(exc).__name__)
+                raise
+            await send_answer(ask, sending, _failure(service, ask, exc))
+        finally:
+            watch.cancel()
+
+    async def _answer(self, ask: Ask, scope: Scope) -> Answer | None:
+        if ask.method not in _METHODS:
+            return _failure_of_status(self._service, ask, 405, [(b"allow", ", ".join(_METHODS).encode())])
+        if ask.method == "OPTIONS":
+            allow = ", ".join(_METHODS).encode()
+            headers = [(b"allow", allow), (b"access-control-allow-methods", allow), (b"access-control-max-age", b"600")]
+            return Answer(b"", "text/plain", 204, headers)
+        if len(ask.path) + len(ask.query) > self._service.settings.web.url_max:
+            return _failure_of_status(self._service, ask, 414, limit=self._service.settings.web.url_max)
+        return await self._handler(self._service, ask, scope.get("path_params", {}))
+
+
+def _watch(receive: Receive, task: asyncio.Task[Any]) -> None:
+    """Cancels a long request, and with it its query, when its client goes away."""
+
+    async def wait() -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        if not task.done():
+            task.geocloud_client_gone = True  # type: ignore[attr-defined]
+            task.cancel()
+
+    watcher = asyncio.ensure_future(wait())
+    task.add_done_callback(lambda _: watcher.cancel())
+
+
+async def _items(service: Service, ask: Ask, params: dict[str, str]) -> Answer:
+    layer = service.catalogue.layer(params["collection"])
+    file_format, language = ask.format(FORMATS), ask.language(service.settings.web)
+    etag = validator(service, ask, layer, file_format, language)
+    if ask.if_none_match and is_match(ask.if_none_match, etag.encode()):
+        return Answer(b"", "", 304, etag=etag)
+    return await items(service, ask, layer, file_format, etag)
+
+
+async def _item(service: Service, ask: Ask, params: dict[str, str]) -> Answer:
+    layer = service.catalogue.layer(params["collection"])
+    file_format, language = ask.format(ITEM_FORMATS), ask.language(service.settings.web)
+    etag = validator(service, ask, layer, file_format, language)
+    if ask.if_none_match and is_match(ask.if_none_match, etag.encode()):
+        return Answer(b"", "", 304, etag=etag)
+    return await item(service, ask, layer, params["fid"], file_format, etag)
+
+
+def _document(make: Callable[[ogc.Context], ogc.Document], page: str, media_type: str) -> Handler:
+    async def handler(service: Service, ask: Ask, _params: dict[str, str]) -> Answer:
+        _only_format_and_language(ask)
+        file_format = ask.format(("json", "html"))
+        ctx = service.context(ask)
+        return _rendered(service, ask, ctx, make(ctx), page, media_type, file_format, service.catalogue)
+
+    return handler
+
+
+def _collection_document(make: Callable[[ogc.Context, str], ogc.Document], page: str, media_type: str) -> Handler:
+    async def handler(service: Service, ask: Ask, params: dict[str, str]) -> Answer:
+        layer = service.catalogue.layer(params["collection"])
+        _only_format_and_language(ask)
+        file_format = ask.format(("json", "html"))
+        ctx = service.context(ask)
+        document = make(ctx, layer.id)
+        return _rendered(service, ask, ctx, document, page, media_type, file_format, layer, collection=layer.id)
+
+    return handler
+
+
+def _rendered(
+    service: Service,
+    ask: Ask,
+    ctx: ogc.Context,
+    document: ogc.Document,
+    page: str,
+    media_type: str,
+    file_format: str,
+    token: object,
+    **extra: Any,
+) -> Answer:
+    if file_format == "html":
+        body = ogc.render(page, ctx, document, path=ask.path, query=ask.pairs, **extra).encode()
+        return Answer(body, _HTML, headers=[said_in(ctx)], etag=etag_of(body), token=token)
+    body = orjson.dumps(document)
+    return Answer(body, media_type, headers=[said_in(ctx)], etag=etag_of(body), token=token)
+
+
+async def _health(service: Service, ask: Ask, _params: dict[str, str]) -> Answer:
+    """200 while the database answers."""
+    _only_format_and_language(ask)
+    await service.pool.fetchval("SELECT 1")
+    document = {"status": "ok", "version": geocloud.__version__, "layers": len(service.catalogue.layers)}
+    return Answer(orjson.dumps(document), _JSON)
+
+
+async def _nothing(service: Service, ask: Ask, _params: dict[str, str]) -> Answer:
+    return _failure_of_status(service, ask, 404)
+
+
+def _only_format_and_language(ask: Ask) -> None:
+    for name, _ in ask.pairs if ask.query else ():
+        if name not in ("f", "lang"):
+            raise unknown_parameter(name, ["f", "lang"])
+
+
+def _failure(service: Service, ask: Ask, exc: Exception) -> Answer:
+    status = next((s for kind, s in STATUS if isinstance(exc, kind)), 500)
+    if isinstance(exc, GeocloudError) and status != 500:
+        ctx = _error_context(service, ask)
+        return _problem(ask, ctx, ogc.problem(ctx, exc, status, ask.path), status, [])
+    if status in (503, 504):
+        log.warning("request not answered", path=ask.path, status=status, error=type(exc).__name__)
+        return _failure_of_status(service, ask, status)
+    number = secrets.token_hex(6)
+    log.error("unexpected", id=number, method=ask.method, path=ask.path, exc_info=exc)
+    return _failure_of_status(service, ask, 500, id=number)
+
+
+def _failure_of_status(
+    service: Service, ask: Ask, status: int, headers: list[tuple[bytes, bytes]] | None = None, **context: Any
+) -> Answer:
+    ctx = _error_context(service, ask)
+    return _problem(ask, ctx, ogc.problem_of_status(ctx, status, ask.path, **context), status, headers or [])
+
+
+def _error_context(service: Service, ask: Ask) -> ogc.Context:
+    try:
+        return service.context(ask)
+    except GeocloudError:
+        web = service.settings.web
+        return ogc.Context(service.catalogue, service.settings, ask.base_url(web), web.language)
+
+
+def _problem(
+    ask: Ask, ctx: ogc.Context, document: ogc.Document, status: int, headers: list[tuple[bytes, bytes]]
+) -> Answer:
+    try:
+        as_page = ask.format(("json", "html")) == "html"
+    except GeocloudError:
+        as_page = False
+    headers = [*headers, said_in(ctx)]
+    if as_page:
+        return Answer(ogc.render("error", ctx, document, path=ask.path).encode(), _HTML, status, headers)
+    return Answer(orjson.dumps(document, default=str), "application/problem+json", status, headers)

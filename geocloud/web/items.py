@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`/collections/{id}/items` and one item: the paths that carry nearly all of the traffic."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from urllib.parse import urlencode
+
+import orjson
+
+import geocloud
+from geocloud.catalogue.registry import Layer
+from geocloud.errors import UnknownItem
+from geocloud.features.binder import Binder
+from geocloud.features.pages import Page, Question, open_page
+from geocloud.features.query import Output, item_statement
+from geocloud.features.request import read_item, read_question
+from geocloud.features.tokens import Position
+from geocloud.ogc import Context, Document, render
+from geocloud.ogc.context import collection_path, link
+from geocloud.web.answer import Answer, etag_of
+from geocloud.web.ask import Ask
+from geocloud.web.service import Service
+
+__all__ = ["item", "items", "said_in", "validator"]
+
+FORMATS = ("json", "html", "csv")
+ITEM_FORMATS = ("json", "html")
+GEOJSON, CSV, HTML = "application/geo+json", "text/csv; charset=utf-8", "text/html; charset=utf-8"
+# So that Excel and WPS read Chinese text right.
+_BOM = "\ufeff"
+_LARGEST_FID = 2**63 - 1
+
+
+def validator(service: Service, ask: Ask, layer: Layer, file_format: str, language: str) -> str:
+    """ETag from layer version, question, format, language and role: known before any SQL."""
+    catalogue, state = service.catalogue, layer.state
+    made_of = (geocloud.__version__, catalogue.identity, catalogue.revision, layer.id, state.version, state.epoch)
+    return etag_of(*made_of, ask.path, ask.query, file_format, language, ask.host, "reader")
+
+
+async def items(service: Service, ask: Ask, layer: Layer, file_format: str, etag: str) -> Answer:
+    """A page of features as GeoJSON, HTML or CSV."""
+    web = service.settings.web
+    question = read_question(ask.pairs, layer, file_format, web, service.tokens)
+    page = await open_page(service.pool, question, service.counts, web)
+    ctx = service.context(ask)
+    headers = [(b"content-crs", f"<{_crs_uri(question.query.output)}>".encode()), said_in(ctx)]
+    chunked = question.query.limit > web.stream_chunk_rows
+    if file_format == "html":
+        document = orjson.loads(b"".join([part async for part in _geojson(service, ask, ctx, question, page)]))
+        body = render("items", ctx, document, path=ask.path, query=ask.pairs, collection=layer.id).encode()
+        return Answer(body, HTML, headers=headers, etag=etag, token=layer)
+    if file_format == "csv":
+        headers += _count_headers(page, chunked)
+        headers.append((b"content-disposition", f'inline; filename="{layer.id}.csv"'.encode()))
+        parts, media_type = _csv(question, page), CSV
+        if not chunked:
+            headers.append((b"link", _link_header(_links(service, ask, ctx, question, page, "csv"))))
+    else:
+        parts, media_type = _geojson(service, ask, ctx, question, page), GEOJSON
+    if chunked:
+        first = await anext(parts)
+        return Answer(_closing(first, parts, page), media_type, headers=headers, etag=etag, token=layer)
+    return Answer(b"".join([part async for part in parts]), media_type, headers=headers, etag=etag, token=layer)
+
+
+async def item(service: Service, ask: Ask, layer: Layer, fid_text: str, file_format: str, etag: str) -> Answer:
+    """One feature as GeoJSON or HTML."""
+    output, relation, moment = read_item(ask.pairs, layer)
+    fid = int(fid_text) if fid_text.isascii() and fid_text.isdigit() and len(fid_text) < 20 else -1
+    text = None
+    if 0 <= fid <= _LARGEST_FID:
+        source = relation or layer.table
+        binder = Binder()
+        binder.args.append(fid)
+        statement = item_statement(layer, output, fid, source)
+        if moment:
+            clause = moment.clause(binder)
+            statement = replace(statement, sql=f"{statement.sql} AND {clause}", args=binder.args)
+        text = await service.pool.fetchval(statement.sql, *statement.args)
+    if text is None:
+        raise UnknownItem(
+            f"`{layer.id}` has no feature with id `{fid_text[:40]}`.",
+            f"{layer.id} 中没有标识为“{fid_text[:40]}”的要素。",
+            todo_en="List features with /items, or ask for another date with `datetime`.",
+            todo_zh="请用 /items 查看要素,或用 datetime 指定其他日期。",
+        )
+    ctx = service.context(ask)
+    here = ctx.url(collection_path(layer.id, "items", fid_text))
+    links = [
+        link(here, "self", GEOJSON, ctx.say("本要素", "This feature")),
+        link(f"{here}?f=html", "alternate", "text/html", ctx.say("网页", "As a page")),
+        link(ctx.url(collection_path(layer.id)), "collection", "application/json", ctx.text(layer.title)),
+    ]
+    extra = {"links": links} | ({"synthetic": True} if layer.synthetic else {})
+    body = text[:-1].encode() + b"," + orjson.dumps(extra)[1:]
+    headers = [(b"content-crs", f"<{_crs_uri(output)}>".encode()), said_in(ctx)]
+    if file_format == "html":
+        page = render("item", ctx, orjson.loads(body), path=ask.path, query=ask.pairs, collection=layer.id)
+        return Answer(page.encode(), HTML, headers=headers, etag=etag, token=layer)
+    return Answer(body, GEOJSON, headers=headers, etag=etag, token=layer)
+
+
+async def _geojson(service: Service, ask: Ask, ctx: Context, question: Question, page: Page) -> AsyncIterator[bytes]:
+    """`features` first, what is only known at the end last."""
+    separator = b'{"type":"FeatureCollection","features":['
+    async for text in page.chunks:
+        yield separator + text.encode()
+        separator = b","
+    tail: Document = {"numberReturned": page.returned}
+    if page.matched is not None:
+        tail["numberMatched"] = page.matched
+    tail["timeStamp"] = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    if question.query.layer.synthetic:
+        tail["synthetic"] = True
+    tail["links"] = _links(service, ask, ctx, question, page, "json")
+    yield (separator if separator != b"," else b"") + b"]," + orjson.dumps(tail)[1:]
+
+
+async def _csv(question: Question, page: Page) -> AsyncIterator[bytes]:
+    query = question.query
+    names = ["fid", *(f.name for f in query.output.fields)]
+    kind = query.layer.spec.geometry
+    if kind == "point":
+        names += ["x", "y"]
+    elif kind != "none":
+        names.append("wkt")
+    yield (_BOM + ",".join(names) + "\r\n").encode()
+    async for text in page.chunks:
+        yield (text + "\r\n").encode()
+
+
+async def _closing(first: bytes, rest: AsyncIterator[bytes], page: Page) -> AsyncIterator[bytes]:
+    try:
+        yield first
+        async for part in rest:
+            yield part
+    finally:
+        await page.close()
+
+
+def _links(
+    service: Service, ask: Ask, ctx: Context, question: Question, page: Page, file_format: str
+) -> list[Document]:
+    layer, query = question.query.layer, question.query
+    here = ctx.url(collection_path(layer.id, "items"))
+    media = {"json": GEOJSON, "html": "text/html", "csv": "text/csv"}
+
+    def address(drop: tuple[str, ...] = (), **changes: str) -> str:
+        pairs = [(k, v) for k, v in ask.pairs if k not in (*drop, *changes)] + list(changes.items())
+        return f"{here}?{urlencode(pairs)}" if pairs else here
+
+    links = [link(address(), "self", media[file_format], ctx.say("本页", "This page"))]
+    titles = {"json": "GeoJSON", "html": ctx.say("网页", "HTML page"), "csv": "CSV"}
+    links += [link(address(f=n), "alternate", media[n], titles[n]) for n in FORMATS if n != file_format]
+    links.append(link(ctx.url(collection_path(layer.id)), "collection", "application/json", ctx.text(layer.title)))
+
+    def turn(rel: str, after: tuple[object, ...] | None, backwards: bool, title: str) -> None:
+        position = Position(after, backwards, page.matched, question.version)
+        token = service.tokens.write(position, question.order)
+        links.append(link(address(("offset",), token=token), rel, media[file_format], title))
+
+    more_after = page.more if not query.backwards else query.after is not None
+    more_before = page.more if query.backwards else (query.after is not None or query.offset > 0)
+    if more_after and page.last is not None:
+        turn("next", page.last, False, ctx.say("下一页", "Next page"))
+    if more_before and page.first is not None:
+        turn("prev", page.first, True, ctx.say("上一页", "Previous page"))
+    if more_after or more_before:
+        links.append(link(address(("offset", "token")), "first", media[file_format], ctx.say("第一页", "First page")))
+        turn("last", None, True, ctx.say("最后一页", "Last page"))
+    return links
+
+
+def _count_headers(page: Page, chunked: bool) -> list[tuple[bytes, bytes]]:
+    headers = []
+    if page.matched is not None:
+        headers.append((b"ogc-numbermatched", b"%d" % page.matched))
+    if not chunked:
+        headers.append((b"ogc-numberreturned", b"%d" % page.returned))
+    return headers
+
+
+def _link_header(links: list[Document]) -> bytes:
+    return ", ".join(f'<{x["href"]}>; rel="{x["rel"]}"; type="{x["type"]}"' for x in links).encode()
+
+
+def said_in(ctx: Context) -> tuple[bytes, bytes]:
+    """The Content-Language header of what a context says."""
+    return b"content-language", ctx.language.encode()
+
+
+def _crs_uri(output: Output) -> str:
+    if output.srid == 4326 and not output.flip:
+        return "http://www.opengis.net/def/crs/OGC/1.3/CRS84"
+    return f"http://www.opengis.net/def/crs/EPSG/0/{output.srid}"

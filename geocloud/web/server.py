@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Runs the application in worker processes under granian."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any, Protocol
+
+import structlog
+from granian import Granian
+from granian.constants import Interfaces, Loops
+from granian.log import LogLevels
+
+from geocloud.settings import Settings
+from geocloud.web.app import create_app
+
+__all__ = ["application", "serve"]
+
+# How a worker process is told what `serve` was given.
+_SETTINGS, _READER_URL = "GEOCLOUD_WORKER_SETTINGS", "GEOCLOUD_WORKER_READER_URL"
+
+
+class _Urls(Protocol):
+    @property
+    def reader(self) -> str: ...
+
+
+def serve(settings: Settings, urls: _Urls) -> None:
+    """Listens on the settings' address until told to stop (SIGINT, SIGTERM); reads the database as the reader role."""
+    web = settings.web
+    os.environ[_SETTINGS] = settings.model_dump_json()
+    os.environ[_READER_URL] = urls.reader
+    Granian(
+        "geocloud.web.server:application",
+        address=web.host,
+        port=web.port,
+        workers=web.workers,
+        interface=Interfaces.ASGI,
+        loop=Loops.uvloop,
+        backpressure=web.connections_max,
+        log_level=LogLevels.warning,
+        log_access=False,
+        factory=True,
+        websockets=False,
+        respawn_failed_workers=True,
+    ).serve()
+
+
+def configure_log() -> None:
+    """One JSON object a line on standard error; stacks without the values of their variables."""
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(ensure_ascii=False),
+        ],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+
+
+def application() -> Any:
+    """One worker's application; called in the worker process."""
+    configure_log()
+    settings = Settings.model_validate_json(os.environ[_SETTINGS])
+    return create_app(settings, os.environ[_READER_URL])

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the running application holds: registry, reader pool, cache, counts, tokens."""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+
+from geocloud.catalogue.registry import Catalogue, Layer, Registry
+from geocloud.db.pool import reader_pool
+from geocloud.features.pages import Counts
+from geocloud.features.tokens import Tokens
+from geocloud.ogc import Context
+from geocloud.settings import Settings
+from geocloud.web.answer import Cache
+from geocloud.web.ask import Ask
+
+__all__ = ["Service"]
+
+
+class Service:
+    """One worker's state, made at start-up and closed at shut-down."""
+
+    def __init__(self, settings: Settings, reader_url: str) -> None:
+        self.settings = settings
+        self.registry = Registry(reader_url)
+        self.cache = Cache(settings.web.cache_mb * 2**20, settings.web.cache_entry_kb * 2**10)
+        self.counts = Counts()
+        self.tokens = Tokens(_secret(settings))
+        self._reader_url = reader_url
+        self._pool: asyncpg.Pool[Any] | None = None
+
+    async def start(self) -> None:
+        self._pool = await reader_pool(self._reader_url, self.settings.database)
+        await self.registry.start()
+
+    async def stop(self) -> None:
+        await self.registry.stop()
+        if self._pool is not None:
+            self._pool.terminate()
+
+    @property
+    def pool(self) -> asyncpg.Pool[Any]:
+        assert self._pool is not None, "the service has not been started"
+        return self._pool
+
+    @property
+    def catalogue(self) -> Catalogue:
+        return self.registry.current
+
+    def is_current(self, token: object) -> bool:
+        """Whether what an answer was made from is still what is published."""
+        catalogue = self.registry.current
+        if isinstance(token, Layer):
+            return catalogue.layers.get(token.spec.id) is token
+        return token is catalogue or token == (catalogue.identity, catalogue.revision)
+
+    def context(self, ask: Ask) -> Context:
+        """What documents are made from, for one request."""
+        web = self.settings.web
+        return Context(self.registry.current, self.settings, ask.base_url(web), ask.language(web))
+
+
+def _secret(settings: Settings) -> bytes:
+    """The setting, or a random one kept in the data folder so that all workers and restarts share it."""
+    if settings.web.secret:
+        return settings.web.secret.encode()
+    path: Path = settings.database.home / "web-secret"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("xb") as file:
+            path.chmod(0o600)
+            file.write(secrets.token_bytes(32))
+    except FileExistsError:
+        pass
+    except OSError:
+        return secrets.token_bytes(32)
+    return path.read_bytes()
