@@ -50,7 +50,7 @@ def exit_codes_page() -> str:
     for name, code, meaning in re.findall(r"[├└]── (\w+)\s+(\d+)\s+(.+)", errors.__doc__ or ""):
         lines.append(f"| {code} | `{name}` | `{getattr(errors, name).code}` | {meaning} |")
     lines += [
-        "| 129, 143 | | | ended by SIGHUP, SIGTERM; what was started has been stopped |",
+        "| 129, 143 | | | ended by SIGHUP, SIGTERM before the server ran; what was started has been stopped |",
         "| 130 | | | interrupted with Ctrl-C |",
     ]
     return "\n".join(lines) + "\n"

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from geocloud.cli.common import Steps
-from geocloud.cli.serving import announce, check_web_port, ends_on_signals
+from geocloud.cli.serving import announce, check_web_port, ends_on_signals, workers_end_with_this
 from geocloud.errors import WrongVersion
 from geocloud.settings import Settings
 
@@ -35,4 +35,5 @@ def command() -> None:
                     todo_zh="请先运行一次 `geocloud up --no-serve`。",
                 )
             announce(settings.web)
+            workers_end_with_this()
             serve(settings, urls)

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import os
 import signal
 import socket
 import sys
@@ -17,7 +19,7 @@ from geocloud.cli.common import pick
 from geocloud.errors import PortInUse, SettingsError
 from geocloud.settings import WebSettings
 
-__all__ = ["address", "announce", "check_web_port", "ends_on_signals", "listens"]
+__all__ = ["address", "announce", "check_web_port", "ends_on_signals", "listens", "workers_end_with_this"]
 
 
 def address(web: WebSettings) -> str:
@@ -96,6 +98,14 @@ def ends_on_signals() -> Iterator[None]:
     finally:
         for s, handler in before.items():
             signal.signal(s, handler)
+
+
+def workers_end_with_this() -> None:
+    """Forked children get SIGTERM when this process dies, were it by SIGKILL, so that none goes on holding the port."""
+    libc = ctypes.CDLL(None)
+    set_death_signal = 1  # PR_SET_PDEATHSIG of Linux
+    if hasattr(libc, "prctl"):
+        os.register_at_fork(after_in_child=lambda: libc.prctl(set_death_signal, signal.SIGTERM))
 
 
 def _bad_host(web: WebSettings, exc: OSError) -> SettingsError:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from geocloud.cli.common import Steps, pick, progress_bar
-from geocloud.cli.serving import address, announce, check_web_port, ends_on_signals, listens
+from geocloud.cli.serving import address, announce, check_web_port, ends_on_signals, listens, workers_end_with_this
 from geocloud.errors import DatabaseError
 from geocloud.settings import CitySettings, Settings
 
@@ -64,6 +64,7 @@ def command(
             from geocloud.web import serve as serve_web
 
             announce(settings.web)
+            workers_end_with_this()
             serve_web(settings, urls)
         else:
             print(pick("The database is ready.", "数据库已就绪。"), file=sys.stderr)

@@ -9,7 +9,6 @@ cluster.lock while the server is being started or stopped, use.lock shared by ev
 from __future__ import annotations
 
 import fcntl
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from dataclasses import dataclass
 from psycopg2 import sql
 
 from geocloud.db import server
-from geocloud.db.folder import Folder, check_disk, open_folder, wait_lock
+from geocloud.db.folder import Folder, check_disk, lock_file, open_folder, wait_lock
 from geocloud.db.given import given_urls, prepare_extension
 from geocloud.db.pool import connect
 from geocloud.db.roles import (
@@ -80,8 +79,7 @@ def session(
         yield _given(settings, folder)
         return
     check_disk(settings, folder)
-    use = os.open(folder.home / "use.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    try:
+    with lock_file(folder.home / "use.lock") as use:
         with wait_lock(folder.home / "cluster.lock", waiting=_waiting(on_step)):
             fcntl.flock(use, fcntl.LOCK_SH)
             try:
@@ -96,8 +94,6 @@ def session(
         finally:
             with wait_lock(folder.home / "cluster.lock"):
                 _leave(settings, folder, use)
-    finally:
-        os.close(use)
 
 
 def stop(settings: DatabaseSettings) -> bool:

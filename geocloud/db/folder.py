@@ -30,10 +30,36 @@ from typing import Any
 from geocloud.errors import AlreadyRunning, DatabaseError, DataFolderError, DiskFull, SettingsError
 from geocloud.settings import DatabaseSettings
 
-__all__ = ["Account", "Folder", "check_disk", "hold", "holder", "open_folder", "wait_lock"]
+__all__ = ["Account", "Folder", "check_disk", "hold", "holder", "lock_file", "open_folder", "wait_lock"]
 
 # sun_path of Linux holds 108 bytes with the closing NUL.
 _SOCKET_PATH_MAX = 107
+
+
+# Locks of this process: a forked child would go on holding them after this process has died.
+_HELD: set[int] = set()
+
+
+def _let_go_in_child() -> None:
+    for fd in _HELD:
+        os.close(fd)
+    _HELD.clear()
+
+
+os.register_at_fork(after_in_child=_let_go_in_child)
+
+
+@contextmanager
+def lock_file(path: Path) -> Iterator[int]:
+    """A descriptor to lock a file with, in this process alone; the lock ends with the block or the process."""
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    _HELD.add(fd)
+    try:
+        yield fd
+    finally:
+        if fd in _HELD:
+            _HELD.discard(fd)
+            os.close(fd)
 
 
 @dataclass(frozen=True)
@@ -136,9 +162,7 @@ def check_disk(settings: DatabaseSettings, folder: Folder) -> None:
 @contextmanager
 def hold(folder: Folder) -> Iterator[None]:
     """Holds the data folder for one `up`; AlreadyRunning when another has it."""
-    path = folder.home / "up.lock"
-    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    try:
+    with lock_file(folder.home / "up.lock") as fd:
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -156,8 +180,6 @@ def hold(folder: Folder) -> Iterator[None]:
         os.pwrite(fd, str(os.getpid()).encode(), 0)
         yield
         os.ftruncate(fd, 0)
-    finally:
-        os.close(fd)
 
 
 def holder(folder: Folder) -> int | None:
@@ -180,8 +202,7 @@ def holder(folder: Folder) -> int | None:
 @contextmanager
 def wait_lock(path: Path, *, seconds: float = 180, waiting: Callable[[], None] | None = None) -> Iterator[None]:
     """Holds a lock file, waiting for whoever has it; AlreadyRunning when they keep it longer than `seconds`."""
-    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    try:
+    with lock_file(path) as fd:
         until, told = time.monotonic() + seconds, False
         while True:
             try:
@@ -201,8 +222,6 @@ def wait_lock(path: Path, *, seconds: float = 180, waiting: Callable[[], None] |
                     told = True
                 time.sleep(0.05)
         yield
-    finally:
-        os.close(fd)
 
 
 def _account(settings: DatabaseSettings, data: Path, *, create: bool) -> Account:
