@@ -41,6 +41,8 @@ GeometryType = Literal[
 _NAME = r"^[a-z][a-z0-9_]{0,47}$"
 # Names the house itself gives to columns, and schemas that are not themes.
 SYSTEM_COLUMNS = frozenset({"fid", "geom", "valid_from", "valid_to", "sys_from", "sys_to", "source_id"})
+# Folders beside the themes: code lists, and lists of files to load.
+_NOT_LAYERS = frozenset({"codes", "recipes"})
 RESERVED_THEMES = frozenset({"geocloud", "history", "public", "information_schema", "topology", "tiger"})
 # Query parameters of OGC API Features, so that `?name=value` can never mean two things.
 RESERVED_PARAMETERS = frozenset(
@@ -269,7 +271,7 @@ def read_layers(folder: Path) -> tuple[dict[str, LayerSpec], dict[str, CodeList]
         code_list = _parse(path, CodeList, {"name": path.stem})
         codes[code_list.name] = code_list
     layers: dict[str, LayerSpec] = {}
-    for path in sorted(p for p in folder.glob("*/*.yaml") if p.parent.name != "codes"):
+    for path in sorted(p for p in folder.glob("*/*.yaml") if p.parent.name not in _NOT_LAYERS):
         spec = _parse(path, LayerSpec, {"id": f"{path.parent.name}.{path.stem}"})
         for f in spec.fields:
             if f.codes and f.codes not in codes:
