@@ -125,7 +125,9 @@ def _property(ctx: Context, layer: Layer, f: FieldSpec) -> Document:
     entry = _plain(ctx, f)
     if f.unit:
         entry |= {"x-ogc-unit": f.unit, "x-ogc-unitLang": "UCUM"}
-    limits = {"minimum": f.minimum, "maximum": f.maximum, "maxLength": f.max_length, "pattern": f.pattern}
+    limits: dict[str, Any] = {"minimum": f.minimum, "maximum": f.maximum, "maxLength": f.max_length}
+    # JSON Schema's patterns match anywhere, ours the whole text.
+    limits["pattern"] = f"^(?:{f.pattern})$" if f.pattern else None
     entry |= {name: value for name, value in limits.items() if value is not None}
     code_list = layer.codes.get(f.codes) if f.codes else None
     if code_list:
