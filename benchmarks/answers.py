@@ -67,7 +67,7 @@ def compare(
     """
     found = Comparison()
     if answer.status != 200:
-        found.add(f"status {answer.status}: {answer.body[:200]!r}")
+        found.add(f"status {answer.status}: {answer.body[:300].decode(errors='replace')}")
         return found
     try:
         features, matched = features_of(answer.body)

@@ -134,7 +134,6 @@ class City:
             for layer in self.layers.values():
                 cur.execute(f"VACUUM (ANALYZE) {layer.table}")
                 cur.execute(f"VACUUM (ANALYZE) {layer.copy}")
-            cur.execute("CHECKPOINT")
 
     def copy_for_peers(self) -> None:
         """Copies the four layers for the peers: same rows, ids and order, served columns only, SRID 4326.
@@ -201,7 +200,7 @@ def _text(cur: Any, layer: Layer) -> tuple[str, str]:
     """A free text field and a LIKE pattern for the CQL2 filter."""
     for f in layer.fields:
         if f.type == "text" and not f.codes and f.name in ("name", "code", "identifier"):
-            return f.name, "%1%"
+            return f.name, "%9%"
     raise LookupError(f"{layer.id} has no text field to filter by")
 
 

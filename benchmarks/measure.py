@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Interleaved rounds of one workload over all endpoints that offer it."""
+
+from __future__ import annotations
+
+import http.client
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from benchmarks.answers import Comparison, compare
+from benchmarks.asks import Ask
+from benchmarks.city import City
+from benchmarks.peers.base import Endpoint, NotOffered
+from benchmarks.process import get
+from benchmarks.workloads import Workload
+from benchmarks.wrk import Round, wrk
+
+__all__ = ["Cell", "compare_workload", "measure", "rounds_of"]
+
+# Answers compared with the database before a workload is timed.
+COMPARED = 3
+# An answer slower than this is measured by whole batches: over a short time most of them would be cut off.
+SLOW_SECONDS = 0.1
+
+
+@dataclass
+class Cell:
+    """One endpoint at one workload and concurrency; medians over the rounds."""
+
+    workload: str
+    connections: int
+    endpoint: str
+    rounds: list[Round] = field(default_factory=list)
+    refused: str = ""
+
+    @property
+    def rate(self) -> float:
+        """Requests a second."""
+        return median(r.rate for r in self.rounds) if self.rounds else 0.0
+
+    @property
+    def spread(self) -> float:
+        """Largest difference between rounds over the median."""
+        rates = [r.rate for r in self.rounds]
+        return (max(rates) - min(rates)) / median(rates) if rates and median(rates) else 0.0
+
+    @property
+    def errors(self) -> int:
+        """Answers that were no good, summed over the rounds."""
+        return sum(r.errors for r in self.rounds)
+
+    def middle(self, name: str) -> float:
+        """Median of a figure over the rounds."""
+        return median(getattr(r, name) for r in self.rounds) if self.rounds else 0.0
+
+    def record(self) -> dict[str, Any]:
+        """For the machine-readable result."""
+        return {
+            "workload": self.workload,
+            "connections": self.connections,
+            "endpoint": self.endpoint,
+            "not_offered": self.refused or None,
+            "rate": self.rate,
+            "p50_ms": self.middle("p50_ms"),
+            "p99_ms": self.middle("p99_ms"),
+            "bytes": self.middle("bytes"),
+            "errors": self.errors,
+            "spread": self.spread,
+            "rounds": [asdict(r) for r in self.rounds],
+        }
+
+
+def compare_workload(city: City, endpoint: Endpoint, asks: Sequence[Ask]) -> Comparison:
+    """Answers to a few of the asks, spread over the list, held against the database."""
+    found = Comparison()
+    step = max(1, len(asks) // COMPARED)
+    conn = city.connect()
+    try:
+        for ask in asks[::step][:COMPARED]:
+            answer = endpoint.get(ask)
+            if ask.what in ("landing", "collections"):
+                if answer.status != 200 or not answer.body.startswith(b"{"):
+                    found.add(f"status {answer.status}: {answer.body[:120]!r}")
+                continue
+            found.join(compare(city, conn, ask, answer, endpoint.tolerance, endpoint.ordered, endpoint.exact_box))
+    finally:
+        conn.close()
+    return found
+
+
+def measure(
+    workload: Workload,
+    asks: Sequence[Ask],
+    endpoints: Sequence[Endpoint],
+    rounds: int,
+    seconds: float,
+    folder: Path,
+    say: Callable[[str], None],
+) -> list[Cell]:
+    """Cells of a workload at its concurrencies: in every round each endpoint has its turn, in changing order."""
+    cells = []
+    for connections in workload.connections:
+        row: dict[str, Cell] = {}
+        plans: dict[str, tuple[list[str], bool]] = {}
+        for endpoint in endpoints:
+            cell = row[endpoint.name] = Cell(workload.key, connections, endpoint.name)
+            try:
+                targets = [endpoint.target(ask) for ask in asks]
+            except NotOffered as exc:
+                cell.refused = str(exc)
+                continue
+            begun = time.perf_counter()
+            for target in targets[:2]:
+                get(endpoint.server.port, target, endpoint.headers)
+            plans[endpoint.name] = targets, (time.perf_counter() - begun) / len(targets[:2]) > SLOW_SECONDS
+        active = [e for e in endpoints if e.name in plans]
+        for number in range(rounds):
+            for endpoint in active[number % len(active) :] + active[: number % len(active)]:
+                targets, slow = plans[endpoint.name]
+                cell = row[endpoint.name]
+                if slow and connections > 1 and number > 0:
+                    continue
+                say(f"{workload.key} x{connections}, round {number + 1} of {rounds}: {endpoint.name}")
+                cell.rounds.append(
+                    rounds_of(endpoint.server.port, targets, connections, seconds, folder, endpoint.headers, slow)
+                )
+        cells += row.values()
+    return cells
+
+
+def rounds_of(
+    port: int,
+    targets: Sequence[str],
+    connections: int,
+    seconds: float,
+    folder: Path,
+    headers: Mapping[str, str],
+    slow: bool,
+) -> Round:
+    """One round by time with wrk, or for slow answers one batch: each connection asks once (alone: twice)."""
+    if slow:
+        return _batch(port, targets, connections, headers)
+    return wrk(port, targets, connections, seconds, folder, headers)
+
+
+def _batch(port: int, targets: Sequence[str], connections: int, headers: Mapping[str, str]) -> Round:
+    total = max(2, connections)
+    start = threading.Barrier(connections)
+    begun: list[float] = []
+
+    def ask(index: int) -> tuple[float, int, bool]:
+        if index < connections:
+            start.wait()
+            begun.append(time.perf_counter())
+        return _timed(port, targets[index % len(targets)], headers)
+
+    with ThreadPoolExecutor(connections) as pool:
+        answers = list(pool.map(ask, range(total)))
+    elapsed = time.perf_counter() - min(begun)
+    times = sorted(a[0] for a in answers)
+    return Round(
+        rate=total / elapsed,
+        p50_ms=median(times) * 1e3,
+        p99_ms=times[-1] * 1e3,
+        bytes=sum(a[1] for a in answers) / total,
+        errors=sum(not a[2] for a in answers),
+        requests=total,
+    )
+
+
+def _timed(port: int, target: str, headers: Mapping[str, str]) -> tuple[float, int, bool]:
+    """Seconds, bytes of the body, and whether it was a whole 200; the body is read and thrown away."""
+    buffer = memoryview(bytearray(1 << 20))
+    conn = http.client.HTTPConnection("127.0.0.1", port, timeout=300)
+    begun, size = time.perf_counter(), 0
+    try:
+        conn.request("GET", target, headers=dict(headers))
+        response = conn.getresponse()
+        while got := response.readinto(buffer):
+            size += got
+    except (OSError, http.client.HTTPException):
+        return time.perf_counter() - begun, size, False
+    finally:
+        conn.close()
+    return time.perf_counter() - begun, size, response.status == 200
