@@ -117,7 +117,7 @@ def _load_demo(settings: Settings, urls: Urls) -> None:
                 tasks[layer] = bar.add_task(layer, total=total)
             bar.update(tasks[layer], completed=done, total=total)
 
-        demo.load(urls.owner, settings.city.layers_folder, size, progress)
+        demo.load(urls.owner, size, progress)
     _mark(settings).unlink(missing_ok=True)
 
 
