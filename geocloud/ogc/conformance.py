@@ -6,8 +6,8 @@ A part that fulfils a class has a tuple `CONFORMANCE`; nothing is declared that 
 
 from __future__ import annotations
 
-from importlib import import_module
-from importlib.util import find_spec
+from geocloud import features
+from geocloud.features import filter as cql2
 
 __all__ = ["CONFORMANCE", "declared"]
 
@@ -28,12 +28,9 @@ CONFORMANCE = (
     "http://www.opengis.net/spec/ogcapi-features-5/1.0/conf/queryables",
     "http://www.opengis.net/spec/ogcapi-features-5/1.0/conf/sortables",
 )
-_PARTS = ("geocloud.ogc.conformance", "geocloud.features", "geocloud.features.filter")
+_PARTS = (CONFORMANCE, features.CONFORMANCE, cql2.CONFORMANCE)
 
 
 def declared() -> tuple[str, ...]:
     """URIs of all classes the mounted parts fulfil, each once, sorted."""
-    found: set[str] = set()
-    for name in filter(find_spec, _PARTS):
-        found.update(getattr(import_module(name), "CONFORMANCE", ()))
-    return tuple(sorted(found))
+    return tuple(sorted({uri for part in _PARTS for uri in part}))

@@ -125,6 +125,7 @@ def _collection(ctx: Context, layer: Layer) -> Document:
     if state.stamp:
         document["updated"] = rfc3339(state.stamp)
     if layer.sources:
+        document["license"] = "; ".join(dict.fromkeys(s.licence for s in layer.sources))
         document["attribution"] = "; ".join(dict.fromkeys(ctx.text(s.title) for s in layer.sources))
     if spec.vertical_datum:
         document["verticalDatum"] = spec.vertical_datum

@@ -61,6 +61,7 @@ def schemas(ctx: Context) -> Document:
                 "extent": _extent(),
                 "itemCount": _count(),
                 "updated": {"type": "string", "format": "date-time"},
+                "license": _STRING,
                 "attribution": _STRING,
                 "sources": {"type": "array", "items": _ref("Source")},
                 "crs": strings,

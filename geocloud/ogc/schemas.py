@@ -53,14 +53,11 @@ def sortables(ctx: Context, collection_id: str) -> Document:
 def schema(ctx: Context, collection_id: str) -> Document:
     """The features' schema: every served property with label, unit, code list and role. Raises UnknownCollection."""
     layer = ctx.catalogue.layer(collection_id)
-    properties: dict[str, Document] = {
-        "fid": {
-            "title": ctx.say("要素编号", "Feature id"),
-            "type": "integer",
-            "x-ogc-role": "id",
-            "readOnly": True,
-        }
-    }
+    properties: dict[str, Document] = {}
+    if "id" not in {f.name for f in layer.spec.fields}:
+        # Named as GeoJSON's member: QGIS makes a field of every property and fills this one from there.
+        title = ctx.say("要素编号", "Feature id")
+        properties["id"] = {"title": title, "type": "integer", "x-ogc-role": "id", "readOnly": True}
     properties |= _geometry(ctx, layer)
     for f in layer.spec.visible_fields:
         properties[f.name] = _property(ctx, layer, f)

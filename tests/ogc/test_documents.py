@@ -149,6 +149,7 @@ def test_sources_and_licences_are_told_and_linked(context):
             "url": "https://www.openstreetmap.org/copyright",
         }
     ]
+    assert document["license"] == "ODbL-1.0"
     assert [x["href"] for x in links(document, "license")] == ["https://opendatacommons.org/licenses/odbl/1-0/"]
     assert [x["href"] for x in links(document, "via")] == ["https://www.openstreetmap.org/copyright"]
 

@@ -50,7 +50,9 @@ def test_a_real_feature_fits_its_schema(context):
 
 def test_roles_and_units_of_part_5(context):
     properties = ogc.schema(context(), "lab.awkward")["properties"]
-    assert properties["fid"]["x-ogc-role"] == "id"
+    assert properties["id"] == {
+        "title": "要素编号", "type": "integer", "x-ogc-role": "id", "readOnly": True, "x-ogc-propertySeq": 1
+    }  # fmt: skip
     assert properties["geom"] == {
         "title": "几何图形", "format": "geometry-any", "x-ogc-role": "primary-geometry", "x-ogc-propertySeq": 2
     }  # fmt: skip
