@@ -116,7 +116,7 @@ class _Case:
 
     def named(self, given: Crs) -> Diagnosis:
         """The person's word: taken, but with the axes as the coordinates show them."""
-        straight = guess(self.sample, Placement(given), self.city)
+        straight = guess(self.sample, Placement(given), self.city, anywhere=True)
         turned = guess(self.sample, Placement(given, exchanged=True), self.city)
         chosen = turned if straight.inside < _UNLIKELY and turned.inside >= _CLEAR else straight
         findings = [Finding.of("GC-315", crs=given.id, name={"zh": given.name_zh, "en": given.name})]

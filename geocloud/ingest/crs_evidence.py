@@ -160,13 +160,13 @@ def _is_label(text: str, match: re.Match[str]) -> bool:
     return re.search(r"label(?:l?ed)?[-_ ]*$|as[-_ ]$|标为[-_ ]*$", text[: match.start()]) is not None
 
 
-def guess(sample: Sample, placement: Placement, city: Box) -> Guess:
-    """Where a reading puts the sample."""
+def guess(sample: Sample, placement: Placement, city: Box, *, anywhere: bool = False) -> Guess:
+    """Where a reading puts the sample; with `anywhere` even outside the area that the system is made for."""
     corners = np.array([(sample.bounds[i], sample.bounds[j]) for i in (0, 2) for j in (1, 3)])
     lonlat = placement.lonlat(np.vstack([sample.xy, corners]))
     area = placement.crs.pyproj().area_of_use if placement.crs.epsg else None
     good: NDArray[np.bool_] = np.asarray(np.isfinite(lonlat).all(axis=1))
-    if area is not None and placement.crs.kind == "projected":
+    if area is not None and placement.crs.kind == "projected" and not anywhere:
         west, south, east, north = area.bounds
         with np.errstate(invalid="ignore"):
             in_lat = (lonlat[:, 1] >= south - _REACH) & (lonlat[:, 1] <= north + _REACH)
