@@ -25,6 +25,7 @@ __all__ = ["command"]
 
 _OSM = (".pbf", ".osm")
 _SHOWN_FINDINGS = 20
+_FILE_WIDTH = 140
 _STAGES = {"read": ("reading", "读取"), "index": ("indexing", "建立索引"), "merge": ("merging", "合并")}
 
 
@@ -262,6 +263,8 @@ def _tell(results: list[LoadResult], *, as_json: bool) -> None:
         numbers = (r.read, r.new, r.changed, r.unchanged, r.retired, r.rejected, r.version)
         table.add_row(r.layer, Path(r.file).name, *(f"{n:,}" for n in numbers), f"{r.seconds:.1f}")
     out = Console()
+    if not out.is_terminal:
+        out = Console(width=_FILE_WIDTH)
     out.print(table)
     for r in results:
         if len(results) == 1 or r.report.has_errors:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A source seen through a recipe: rows picked by value, columns added, geometry left out."""
+"""A source seen through a recipe: rows picked by value, cells filled, columns added, geometry left out."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _COORDINATE_RULES = frozenset(f"GC-{n}" for n in range(120, 126))
 class DerivedSource(Source):
     """Rows of another source whose `where` columns have the given text, with `add` columns, maybe without geometry.
 
-    A value of `add` is a text in which `{column}` stands for the row's value and `{row}` for its 1-based
+    Empty cells of `fill` columns get the given text. A value of `add` is a text in which `{column}` stands for the row's value and `{row}` for its 1-based
     number in the file; columns of the same name are replaced. Rows are numbered after picking.
     """
 
@@ -32,16 +32,18 @@ class DerivedSource(Source):
         *,
         where: Mapping[str, str] | None = None,
         add: Mapping[str, str] | None = None,
+        fill: Mapping[str, str] | None = None,
         geometry: bool = True,
     ) -> None:
         super().__init__(inner.name, inner.path, inner.workspace)
-        self._inner, self._where, self._add, self._geometry = inner, dict(where or {}), dict(add or {}), geometry
+        self._inner, self._geometry = inner, geometry
+        self._where, self._add, self._fill = dict(where or {}), dict(add or {}), dict(fill or {})
         names = [f.name for f in inner.fields]
-        for column in self._where:
+        for column in (*self._where, *self._fill):
             if column not in names:
                 raise IngestError(
-                    f"{inner.name} has no column `{column}` to pick rows by.",
-                    f"{inner.name} 中没有用于筛选的列 {column}。",
+                    f"{inner.name} has no column `{column}`, which the recipe names.",
+                    f"{inner.name} 中没有清单所说的列 {column}。",
                     todo_en=f"Its columns: {', '.join(names)}.",
                     todo_zh=f"列有:{'、'.join(names)}。",
                 )
@@ -69,6 +71,10 @@ class DerivedSource(Source):
             keep &= same.fill_null(False).to_numpy()
         places = np.flatnonzero(keep)
         table = batch.table.take(pa.array(places)) if len(places) < batch.rows else batch.table
+        for name, value in self._fill.items():
+            text = table.column(name).cast(pa.string())
+            empty = pc.or_(text.is_null(), pc.equal(pc.utf8_trim_whitespace(text), "").fill_null(False))
+            table = table.set_column(table.column_names.index(name), name, pc.if_else(empty, value, text))
         for name, template in self._add.items():
             values = pa.array(_filled(template, table, batch.start_row + places + 1), pa.string())
             at = table.column_names.index(name) if name in table.column_names else -1

@@ -10,19 +10,21 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import shapely
 from numpy.typing import NDArray
 
 from geocloud.ingest.convert import ARROW_TYPES
 from geocloud.ingest.merge import Layout
 from geocloud.ingest.order import z_order
 from geocloud.ingest.pipeline import Worked
+from geocloud.ingest.repair import Shapes
 from geocloud.ingest.rules import VALID_FROM, VALID_TO
 from geocloud.ingest.stage import HEADER, INFINITY, MINUS_INFINITY, TRAILER, encode, pg_microseconds
 
 __all__ = ["Begin", "RowEncoder"]
 
 Columns = list[Any]
+# Columns, their number of rows, and the order to write them in (None: as they are).
+Rows = tuple[Columns, int, NDArray[np.int64] | None]
 # Arrow's binary arrays end at 2 GB, so a batch of huge geometries is encoded in pieces.
 _COORDINATES_AT_ONCE = 30_000_000
 
@@ -38,7 +40,7 @@ class Begin:
 class RowEncoder:
     """Makes COPY bytes of batches; `keyless` counts rejected rows whose key is unknown."""
 
-    def __init__(self, build: Callable[[Worked], tuple[Columns, int]]) -> None:
+    def __init__(self, build: Callable[[Worked], Rows]) -> None:
         self._build = build
         self.keyless = 0
 
@@ -55,7 +57,7 @@ class RowEncoder:
         """Accepted rows for the layer's table, each batch along a Z curve."""
         return cls(lambda w: _table_columns(layout, w, begin, source_id, valid_from))
 
-    _extra: Callable[[Worked], tuple[Columns, int]] | None = None
+    _extra: Callable[[Worked], Rows] | None = None
 
     def encode(self, worked: Worked) -> memoryview:
         """The batch's rows."""
@@ -70,7 +72,7 @@ class RowEncoder:
         yield from chunks
         yield TRAILER
 
-    def _rejected_keys(self, layout: Layout, worked: Worked) -> tuple[Columns, int]:
+    def _rejected_keys(self, layout: Layout, worked: Worked) -> Rows:
         places = np.flatnonzero(worked.found.rejected)
         keys = [worked.table.column(k).combine_chunks() for k in layout.spec.key]
         known = np.ones(len(places), dtype=bool)
@@ -79,7 +81,7 @@ class RowEncoder:
         self.keyless += int((~known).sum())
         places = places[known]
         if not len(places):
-            return [], 0
+            return [], 0, None
         n = len(places)
         columns: Columns = [pa.array(places + worked.start_row + 1), pa.array(np.zeros(n, dtype=bool))]
         for name in layout.fields:
@@ -88,9 +90,9 @@ class RowEncoder:
             else:
                 columns.append(pa.nulls(n, ARROW_TYPES[layout.spec.field(name).type]))
         if layout.geometry:
-            columns.append(np.full(n, None, dtype=object))
+            columns.append(Shapes(np.full(n, None, dtype=object)))
         columns += [pa.nulls(n, ARROW_TYPES["datetime"])] * (layout.start + layout.end)
-        return columns, n
+        return columns, n, None
 
 
 def _accepted(worked: Worked) -> NDArray[np.int64] | None:
@@ -98,38 +100,29 @@ def _accepted(worked: Worked) -> NDArray[np.int64] | None:
     return np.flatnonzero(~worked.found.rejected) if worked.found.rejected.any() else None
 
 
-def _fields(layout: Layout, worked: Worked, places: NDArray[np.int64] | None) -> tuple[Columns, NDArray[Any] | None]:
+def _fields(layout: Layout, worked: Worked, places: NDArray[np.int64] | None) -> tuple[Columns, Shapes | None]:
     names = [*layout.fields, *_times(layout)]
     columns = [worked.table.column(n).combine_chunks() for n in names]
+    shapes = worked.shapes if layout.geometry else None
     if places is not None:
         index = pa.array(places)
         columns = [c.take(index) for c in columns]
-    shapes = worked.shapes if layout.geometry else None
-    return columns, shapes if shapes is None or places is None else shapes[places]
+        shapes = shapes and Shapes(shapes.array[places])
+    return columns, shapes
 
 
-def _stage_columns(layout: Layout, worked: Worked) -> tuple[Columns, int]:
+def _stage_columns(layout: Layout, worked: Worked) -> Rows:
     places = _accepted(worked)
     columns, shapes = _fields(layout, worked, places)
     rows = (np.arange(len(worked.found.rejected)) if places is None else places) + worked.start_row + 1
     fields, times = columns[: len(layout.fields)], columns[len(layout.fields) :]
     geom = [] if shapes is None else [shapes]
-    return [pa.array(rows), pa.array(np.ones(len(rows), dtype=bool)), *fields, *geom, *times], len(rows)
+    return [pa.array(rows), pa.array(np.ones(len(rows), dtype=bool)), *fields, *geom, *times], len(rows), None
 
 
-def _table_columns(
-    layout: Layout, worked: Worked, begin: Begin, source_id: int, valid_from: datetime | None
-) -> tuple[Columns, int]:
-    places = _accepted(worked)
-    if layout.geometry and worked.shapes is not None:
-        shapes = worked.shapes if places is None else worked.shapes[places]
-        order = z_order(shapes)
-        if order is not None:
-            places = order if places is None else places[order]
-    columns, kept = _fields(layout, worked, places)
+def _table_columns(layout: Layout, worked: Worked, begin: Begin, source_id: int, valid_from: datetime | None) -> Rows:
+    columns, shapes = _fields(layout, worked, _accepted(worked))
     rows = len(columns[0])
-    fields = columns[: len(layout.fields)]
-    geom = [] if kept is None else [kept]
     by_name = dict(zip(_times(layout), columns[len(layout.fields) :], strict=True))
     default = MINUS_INFINITY
     if valid_from is not None:
@@ -141,20 +134,26 @@ def _table_columns(
     if VALID_FROM in by_name:
         given = by_name[VALID_FROM]
         start = np.where(given.is_null().to_numpy(zero_copy_only=False), start, pg_microseconds(given, 0))
-    fid = pa.array(np.arange(rows) + begin.fid + worked.start_row)
-    sys_from = np.full(rows, begin.stamp, np.int64)
+    order = z_order(shapes.boxes) if shapes is not None and rows else None
+    fid = np.arange(rows)
+    if order is not None:
+        fid[order] = np.arange(rows)
+    geom = [] if shapes is None else [shapes]
     source = pa.array(np.full(rows, source_id, np.int32))
-    return [fid, *fields, *geom, start, end, source, sys_from], rows
+    stamp = np.full(rows, begin.stamp, np.int64)
+    fids = pa.array(fid + begin.fid + worked.start_row)
+    return [fids, *columns[: len(layout.fields)], *geom, start, end, source, stamp], rows, order
 
 
 def _times(layout: Layout) -> list[str]:
     return [n for n, there in ((VALID_FROM, layout.start), (VALID_TO, layout.end)) if there]
 
 
-def _split(columns: Columns, rows: int) -> memoryview:
-    shapes = next((c for c in columns if isinstance(c, np.ndarray) and c.dtype == object), None)
-    if rows > 1 and shapes is not None and shapely.get_num_coordinates(shapes).sum() > _COORDINATES_AT_ONCE:
+def _split(columns: Columns, rows: int, order: NDArray[np.int64] | None) -> memoryview:
+    shapes = next((c for c in columns if isinstance(c, Shapes)), None)
+    if rows > 1 and shapes is not None and shapes.counts.sum() > _COORDINATES_AT_ONCE:
         half = rows // 2
-        first, second = [c[:half] for c in columns], [c[half:] for c in columns]
-        return memoryview(bytes(_split(first, half)) + bytes(_split(second, rows - half)))
-    return encode(columns, rows)
+        cuts = (slice(0, half), slice(half, rows))
+        parts = [[Shapes(c.array[cut]) if isinstance(c, Shapes) else c[cut] for c in columns] for cut in cuts]
+        return memoryview(b"".join(bytes(_split(p, len(p[0]), None)) for p in parts))
+    return encode(columns, rows, order)

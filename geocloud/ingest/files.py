@@ -30,13 +30,14 @@ _REFERENCE_ROWS = 2_000
 @dataclass(frozen=True)
 class FileOptions:
     """How a file is read: coordinate system and encoding that win over what the file says, the layer in it,
-    rows picked by value, columns added, and whether its geometry is used."""
+    rows picked by value, columns added, empty cells filled, and whether its geometry is used."""
 
     crs: str | None = None
     encoding: str | None = None
     layer: str | None = None
     where: Mapping[str, str] = field(default_factory=dict)
     add: Mapping[str, str] = field(default_factory=dict)
+    fill: Mapping[str, str] = field(default_factory=dict)
     geometry: bool = True
 
 
@@ -57,8 +58,10 @@ def load_file(
     reading = reading or FileOptions()
     with open_source(path, layer=reading.layer, encoding=reading.encoding, settings=settings.ingest) as opened:
         source: Source = opened
-        if reading.where or reading.add or not reading.geometry:
-            source = DerivedSource(opened, where=reading.where, add=reading.add, geometry=reading.geometry)
+        if reading.where or reading.add or reading.fill or not reading.geometry:
+            source = DerivedSource(
+                opened, where=reading.where, add=reading.add, fill=reading.fill, geometry=reading.geometry
+            )
         placement, findings, facts = None, list(source.findings), _facts(source)
         if source.geometry_type is not None and layer.spec.geometry != "none":
             found = diagnose(

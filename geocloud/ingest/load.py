@@ -8,7 +8,6 @@ else goes through a temporary table and is compared with what is there.
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -19,7 +18,6 @@ from typing import Any, Literal
 import numpy as np
 import psycopg2
 from psycopg2.extensions import connection as Connection
-from psycopg2.extras import Json
 
 from geocloud.catalogue.registry import Layer
 from geocloud.catalogue.spec import Source as Origin
@@ -29,6 +27,7 @@ from geocloud.errors import IngestError, LoadConflict, RowsRejected
 from geocloud.geodesy.transform import Placement
 from geocloud.ingest import direct, merge
 from geocloud.ingest.encode import RowEncoder
+from geocloud.ingest.ledger import Digest, known_origin, layer_version, origin_number, record_load
 from geocloud.ingest.mapping import map_columns
 from geocloud.ingest.merge import Counts, Layout
 from geocloud.ingest.pipeline import Pipeline, Tally, put_aside
@@ -55,6 +54,7 @@ class LoadOptions:
     all there is, so rows whose key it does not have are retired; with `full_scope` "source" only rows that
     came from the same origin. `strict`: one rejected row and nothing is loaded. `valid_from`: since when
     the file's state holds in the city. `columns`: source column by field name, before all other mapping.
+    `elsewhere`: the data are of another place, so nothing is said about rows outside the city.
     """
 
     origin: Origin | None = None
@@ -65,6 +65,7 @@ class LoadOptions:
     valid_from: datetime | None = None
     quarantine: Path | None = None
     columns: Mapping[str, str] = field(default_factory=dict)
+    elsewhere: bool = False
 
 
 @dataclass
@@ -111,13 +112,13 @@ class _Run:
     report: Report
     quarantine: Quarantine | None
     progress: Progress
-    sha256: str | None
+    digest: Digest
     result: LoadResult
 
     def pipeline(self, encoder: RowEncoder) -> Pipeline:
         return Pipeline(
             self.source, self.layer.spec, self.checker, self.placement, encoder.encode,
-            report=self.report, quarantine=self.quarantine, batch_rows=self.settings.ingest.batch_rows,
+            report=self.report, quarantine=self.quarantine, batch_rows=_batch_rows(self.source, self.settings),
             step=lambda done: self.progress("read", done, self.source.count),
         )  # fmt: skip
 
@@ -200,8 +201,8 @@ def _start(
     for one in columns.findings:
         if one.severity == "error":
             raise refuse(one, IngestError, report=result.report)
-    result.version_before = result.version = _version(conn, layer.id)
-    checker = Checker(spec, layer.codes, columns, city_bbox=settings.city.city_bbox)
+    result.version_before = result.version = layer_version(conn, layer.id)
+    checker = Checker(spec, layer.codes, columns, city_bbox=None if options.elsewhere else settings.city.city_bbox)
     layout = Layout(
         spec,
         tuple(f.name for f in spec.fields if f.name in columns.columns),
@@ -214,7 +215,7 @@ def _start(
         quarantine = Quarantine(options.quarantine or _quarantine_path(settings, layer.id, source), source.crs)
     return _Run(
         conn, source, layer, layout, placement, checker, options, settings, result.report, quarantine,
-        progress or (lambda *_: None), _digest(source.path), result,
+        progress or (lambda *_: None), Digest(source.path), result,
     )  # fmt: skip
 
 
@@ -245,13 +246,14 @@ def _run(run: _Run, findings: list[Finding], facts: Mapping[str, Any]) -> None:
 
 def _load_direct(run: _Run) -> None:
     with run.conn.cursor() as cur:
-        source_id = _origin(cur, run)
+        source_id = origin_number(cur, run.layer.id, _origin_of(run))
         with direct.bare_table(cur, run.layout) as begin:
             encoder = RowEncoder.for_table(run.layout, begin, source_id, run.options.valid_from)
             pipeline = run.pipeline(encoder)
             _copy(cur, direct.copy_statement(run.layout), pipeline, encoder)
             _judge(run, pipeline.tally)
             run.progress("index", 0, None)
+            run.digest.start()
             direct.set_sequence(cur, run.layout, begin.fid + pipeline.tally.read)
         run.result.new = pipeline.tally.accepted
         _finish(run, cur, pipeline.tally, source_id)
@@ -273,8 +275,8 @@ def _load_staged(run: _Run) -> None:
         _judge(run, pipeline.tally)
         run.progress("merge", 0, None)
         cur.execute(f"LOCK TABLE {run.layout.table} IN SHARE ROW EXCLUSIVE MODE")
-        source_id = None if options.dry_run else _origin(cur, run)
-        retire_source = _known_origin(cur, run) if options.full_scope == "source" else None
+        source_id = None if options.dry_run else origin_number(cur, run.layer.id, _origin_of(run))
+        retire_source = known_origin(cur, run.layer.id, _origin_of(run)) if options.full_scope == "source" else None
         full = options.full and _may_retire(run, pipeline.tally, encoder.keyless)
         counts = merge.count_changes(cur, run.layout, valid_from=options.valid_from, full=full, source_id=retire_source)
         _warn_of_retiring(run, cur, counts)
@@ -324,7 +326,7 @@ def _repeated(run: _Run, cur: Any, tally: Tally) -> None:
     tally.rejected += len(repeated)
     if run.quarantine is None:
         return
-    for batch in run.source.batches(run.settings.ingest.batch_rows):
+    for batch in run.source.batches(_batch_rows(run.source, run.settings)):
         places = np.array([i for i in range(batch.rows) if batch.start_row + i + 1 in repeated], dtype=np.int64)
         if len(places):
             reasons = [[repeated[batch.start_row + int(i) + 1]] for i in places]
@@ -378,15 +380,10 @@ def _finish(run: _Run, cur: Any, tally: Tally, source_id: int) -> None:
     result = run.result
     result.read, result.rejected = tally.read, tally.rejected
     result.quarantine = run.quarantine.close() if run.quarantine else None
-    cur.execute("SELECT version FROM geocloud.layer_state WHERE layer = %s", (run.layer.id,))
-    result.version = cur.fetchone()[0]
     report = run.report.as_dict()
     report["rows"] = {k: getattr(result, k) for k in ("read", "rejected", "new", "changed", "unchanged", "retired")}
-    cur.execute(
-        "INSERT INTO geocloud.load (layer, source_id, file_name, file_sha256, version, report) "
-        "VALUES (%s, %s, %s, %s, %s, %s)",
-        (run.layer.id, source_id, Path(run.source.name).name, run.sha256, result.version, Json(report)),
-    )
+    name = Path(run.source.name).name
+    result.version = record_load(cur, run.layer.id, source_id, name, run.digest.value(), report)
 
 
 def _origin_of(run: _Run) -> Origin:
@@ -394,57 +391,15 @@ def _origin_of(run: _Run) -> Origin:
     return run.options.origin or Origin(title=Text(zh=name, en=name), licence="UNCLEAR")
 
 
-def _known_origin(cur: Any, run: _Run) -> int | None:
-    origin = _origin_of(run)
-    cur.execute(
-        "SELECT id FROM geocloud.source WHERE layer = %s AND title_en = %s AND licence = %s AND synthetic = %s",
-        (run.layer.id, origin.title.en, origin.licence, origin.synthetic),
-    )
-    row = cur.fetchone()
-    # No row has the number -1: an origin seen for the first time retires nothing.
-    return row[0] if row else -1
-
-
-def _origin(cur: Any, run: _Run) -> int:
-    """The number of the load's origin; a new one is told to all workers, who show it with the collection."""
-    known = _known_origin(cur, run)
-    if known is not None and known > 0:
-        return known
-    origin = _origin_of(run)
-    cur.execute(
-        "INSERT INTO geocloud.source (layer, title_zh, title_en, licence, url, synthetic) "
-        "VALUES (%s, %s, %s, %s, %s, %s) RETURNING id",
-        (run.layer.id, origin.title.zh, origin.title.en, origin.licence, origin.url, origin.synthetic),
-    )
-    number: int = cur.fetchone()[0]
-    cur.execute("UPDATE geocloud.catalogue_state SET revision = revision + 1 RETURNING revision")
-    cur.execute("SELECT pg_notify('geocloud', json_build_object('catalogue', %s)::text)", cur.fetchone())
-    return number
-
-
-def _version(conn: Connection, layer_id: str) -> int:
-    with conn.cursor() as cur:
-        cur.execute("SELECT version FROM geocloud.layer_state WHERE layer = %s", (layer_id,))
-        row = cur.fetchone()
-    conn.commit()
-    if row is None:
-        raise IngestError(
-            f"Layer {layer_id} is not published.",
-            f"图层 {layer_id} 尚未发布。",
-            todo_en="Run `geocloud layers sync` first.",
-            todo_zh="请先运行 `geocloud layers sync`。",
-        )
-    return int(row[0])
+def _batch_rows(source: Source, settings: Settings) -> int:
+    """Rows at a time: fewer where rows are so large that a batch would not be small in memory."""
+    rows = settings.ingest.batch_rows
+    if source.count and source.path.is_file():
+        row_bytes = source.path.stat().st_size / source.count
+        rows = min(rows, max(100, int(settings.ingest.batch_mb * 1_000_000 / max(row_bytes, 1))))
+    return rows
 
 
 def _quarantine_path(settings: Settings, layer_id: str, source: Source) -> Path:
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     return settings.database.home / "quarantine" / f"{layer_id}-{Path(source.name).stem[:60]}-{stamp}.gpkg"
-
-
-def _digest(path: Path) -> str | None:
-    """SHA-256 of the file as delivered; None for a folder or what is not a file."""
-    if not path.is_file():
-        return None
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -3,10 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import shapely
 from numpy.typing import NDArray
 
 __all__ = ["z_order"]
@@ -21,17 +18,16 @@ _MASKS = (
 )
 
 
-def z_order(shapes: NDArray[Any]) -> NDArray[np.int64] | None:
-    """Places of the geometries along a Z curve (Morton code, as geohash has it) over their common extent.
+def z_order(boxes: NDArray[np.float64]) -> NDArray[np.int64] | None:
+    """Places of boxes, shape (n, 4), along a Z curve (Morton code, as geohash has it) over their common extent.
 
-    Rows without geometry come last; None when there is nothing to order.
+    Rows without one (NaN) come last; None when there is nothing to order.
     """
-    boxes = shapely.bounds(shapes)
     x, y = boxes[:, 0] + boxes[:, 2], boxes[:, 1] + boxes[:, 3]
     there = np.isfinite(x)
     if not there.any():
         return None
-    key = np.full(len(shapes), np.iinfo(np.uint64).max, np.uint64)
+    key = np.full(len(boxes), np.iinfo(np.uint64).max, np.uint64)
     key[there] = _spread(x[there]) | (_spread(y[there]) << np.uint64(1))
     order: NDArray[np.int64] = np.argsort(key, kind="stable")
     return order

@@ -22,7 +22,7 @@ from geocloud.catalogue.spec import LayerSpec
 from geocloud.geodesy.transform import Placement
 from geocloud.ingest.collector import Collector
 from geocloud.ingest.quarantine import Quarantine
-from geocloud.ingest.repair import repair
+from geocloud.ingest.repair import Shapes, repair
 from geocloud.ingest.report import Finding, Report
 from geocloud.ingest.rules import Checker
 from geocloud.ingest.source import Batch, Source
@@ -40,7 +40,7 @@ class Worked:
 
     start_row: int
     table: pa.Table
-    shapes: NDArray[Any] | None
+    shapes: Shapes | None
     found: Collector
 
 
@@ -115,7 +115,7 @@ class Pipeline:
     def _work(self, batch: Batch) -> tuple[Worked, memoryview]:
         found = Collector(batch.start_row, batch.rows)
         found.take([f for f in batch.findings if f.row is not None])
-        shapes: NDArray[Any] | None = None
+        shapes: Shapes | None = None
         if self._spec.geometry != "none" and batch.geometry is not None:
             shapes = repair(placed(batch.geometry, self._placement), self._spec.geometry, found)
             self._checker.geometry(shapes, found)

@@ -38,6 +38,8 @@ class RecipeLoad(_Model):
     columns: dict[str, str] = Field(default_factory=dict, description="Column of the file by field of the layer.")
     where: dict[str, str] = Field(default_factory=dict, description="Only rows whose columns have these values.")
     add: dict[str, str] = Field(default_factory=dict, description="Columns to add; {column} and {row} are filled in.")
+    fill: dict[str, str] = Field(default_factory=dict, description="What stands in empty cells, by column.")
+    elsewhere: bool = Field(False, description="True: data of another place, not looked for within the city.")
     geometry: bool = Field(True, description="False: the file's places are not used, only its attributes.")
     full: bool = False
     note: str | None = Field(None, description="What a person should know about this file.")
@@ -50,13 +52,13 @@ class RecipeLoad(_Model):
 
     def reading(self) -> FileOptions:
         """The options of reading."""
-        return FileOptions(self.crs, self.encoding, self.file_layer, self.where, self.add, self.geometry)
+        return FileOptions(self.crs, self.encoding, self.file_layer, self.where, self.add, self.fill, self.geometry)
 
     def loading(self, *, strict: bool = False, dry_run: bool = False) -> LoadOptions:
         """The options of loading; a full load retires only what came from the same source before."""
         return LoadOptions(
             origin=self.source, full=self.full, full_scope="source", strict=strict, dry_run=dry_run,
-            columns=self.columns,
+            columns=self.columns, elsewhere=self.elsewhere,
         )  # fmt: skip
 
 

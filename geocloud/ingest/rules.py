@@ -20,6 +20,7 @@ from geocloud.geodesy.area import areas
 from geocloud.ingest.collector import Collector
 from geocloud.ingest.convert import INSTANT, convert, type_names
 from geocloud.ingest.mapping import ColumnMap
+from geocloud.ingest.repair import Shapes
 
 __all__ = ["Checker", "VALID_FROM", "VALID_TO"]
 
@@ -74,11 +75,11 @@ class Checker:
                 out[f.name] = self._field(f, column, table.column(column), times.get(VALID_FROM), found)
         return pa.table(out | times)
 
-    def geometry(self, shapes: NDArray[Any], found: Collector) -> None:
+    def geometry(self, shapes: Shapes, found: Collector) -> None:
         """Rules about places, of geometries that have been repaired: outside the city, slivers."""
         if self._bbox is not None and len(shapes):
             west, south, east, north = self._bbox
-            box = shapely.bounds(shapes)
+            box = shapes.boxes
             with np.errstate(invalid="ignore"):
                 apart = (box[:, 0] > east) | (box[:, 2] < west) | (box[:, 1] > north) | (box[:, 3] < south)
             found.mark("GC-414", apart)
@@ -86,16 +87,16 @@ class Checker:
         if limit is not None and self._spec.geometry in ("polygon", "multipolygon", "geometry"):
             self._slivers(shapes, limit, found)
 
-    def _slivers(self, shapes: NDArray[Any], limit: float, found: Collector) -> None:
+    def _slivers(self, shapes: Shapes, limit: float, found: Collector) -> None:
         # A box on the ellipsoid is never smaller than what it holds; only small candidates are measured exactly.
-        box = shapely.bounds(shapes)
+        middle = (shapes.boxes[:, 1] + shapes.boxes[:, 3]) / 2
         with np.errstate(invalid="ignore"):
-            rough = shapely.area(shapes) * 111_700.0**2 * np.cos(np.radians((box[:, 1] + box[:, 3]) / 2))
-            near = np.flatnonzero((rough < limit * 1.05) & np.isin(shapely.get_type_id(shapes), (3, 6)))
+            rough = shapely.area(shapes.array) * 111_700.0**2 * np.cos(np.radians(middle))
+            near = np.flatnonzero((rough < limit * 1.05) & np.isin(shapes.kinds, (3, 6)))
         if not len(near):
             return
         exact = np.full(len(shapes), np.inf)
-        exact[near] = areas(shapes[near])
+        exact[near] = areas(shapes.array[near])
         found.mark("GC-415", exact < limit, lambda i: {"area_m2": round(float(exact[i]), 2), "limit_m2": limit})
 
     def _field(

@@ -16,6 +16,8 @@ import pyarrow.compute as pc
 import shapely
 from numpy.typing import NDArray
 
+from geocloud.ingest.repair import Shapes
+
 __all__ = ["HEADER", "INFINITY", "MINUS_INFINITY", "TRAILER", "Stream", "encode", "pg_microseconds"]
 
 HEADER = b"PGCOPY\n\xff\r\n\0" + b"\0" * 8
@@ -28,24 +30,30 @@ _POINT = np.dtype([("order", "u1"), ("type", "<u4"), ("x", "<f8"), ("y", "<f8")]
 _POLYGON = np.dtype([("order", "u1"), ("type", "<u4"), ("rings", "<u4"), ("points", "<u4")])
 
 
-def encode(columns: Sequence[pa.Array | NDArray[Any]], rows: int) -> memoryview:
-    """The rows of the columns as COPY bytes, without header and trailer.
+def encode(
+    columns: Sequence[pa.Array | NDArray[Any] | Shapes], rows: int, order: NDArray[np.int64] | None = None
+) -> memoryview:
+    """The rows of the columns as COPY bytes, without header and trailer; in `order`, the places of rows, if given.
 
-    An Arrow array is text, integer (int32), bigint, double precision, boolean, date or timestamptz by its type;
-    an object array holds shapely geometries (WKB without SRID: the column's type gives it); an int64 array holds
-    timestamptz as microseconds from 2000-01-01 (see `pg_microseconds`).
+    An Arrow array is text, integer (int32), bigint, double precision, boolean, date or timestamptz by its
+    type; shapes become WKB without SRID (the column's type gives it); an int64 array holds timestamptz as
+    microseconds from 2000-01-01 (see `pg_microseconds`).
     """
     if rows == 0:
         return memoryview(b"")
     parts = [_fixed(np.full(rows, len(columns), ">i2"))]
     for column in columns:
-        if isinstance(column, np.ndarray):
-            parts += _shapes(column) if column.dtype == object else _plain(column.astype(">i8"), None)
+        if isinstance(column, Shapes):
+            parts += _shapes(column)
+        elif isinstance(column, np.ndarray):
+            parts += _plain(column.astype(">i8"), None)
         else:
             parts += _field(column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column)
     joined = pc.binary_join_element_wise(*parts, b"")
+    if order is not None:
+        joined = joined.take(pa.array(order))
     ends = np.frombuffer(joined.buffers()[1], np.int32)
-    start, stop = int(ends[joined.offset]), int(ends[joined.offset + rows])
+    start, stop = int(ends[joined.offset]), int(ends[joined.offset + len(joined)])
     return memoryview(joined.buffers()[2])[start:stop]
 
 
@@ -132,26 +140,21 @@ def _sliced(ends: NDArray[np.int32], data: NDArray[Any]) -> pa.Array:
     return pa.Array.from_buffers(pa.binary(), len(ends) - 1, [None, pa.py_buffer(ends), pa.py_buffer(content)])
 
 
-def _shapes(shapes: NDArray[Any]) -> list[pa.Array]:
+def _shapes(shapes: Shapes) -> list[pa.Array]:
     """Length and WKB of geometries; points and polygons of one ring, the bulk of city data, without GEOS."""
-    kinds = shapely.get_type_id(shapes)
-    if (kinds == 0).all():
+    if (shapes.kinds == 0).all():
         out = np.empty(len(shapes), _POINT)
         out["order"], out["type"] = 1, 1
-        xy = shapely.get_coordinates(shapes)
-        out["x"], out["y"] = xy[:, 0], xy[:, 1]
+        out["x"], out["y"] = shapes.xy[:, 0], shapes.xy[:, 1]
         return _plain(out, None)
-    if (kinds == 3).all() and not shapely.get_num_interior_rings(shapes).any():
-        counts = shapely.get_num_coordinates(shapes)
+    if shapes.plain:
+        counts = shapes.counts
         head = np.empty(len(shapes), _POLYGON)
         head["order"], head["type"], head["rings"], head["points"] = 1, 3, 1, counts
         ends = np.zeros(len(shapes) + 1, np.int32)
         np.cumsum(counts * 16, out=ends[1:])
-        return [
-            _fixed((_POLYGON.itemsize + counts * 16).astype(">i4")),
-            _fixed(head),
-            _sliced(ends, shapely.get_coordinates(shapes).astype("<f8")),
-        ]
-    column = pa.array(shapely.to_wkb(shapes, byte_order=1), pa.binary())
-    size = pc.binary_length(column).fill_null(-1).to_numpy(zero_copy_only=False)
-    return [_fixed(size.astype(">i4")), column.fill_null(b"")]
+        size = (_POLYGON.itemsize + counts * 16).astype(">i4")
+        return [_fixed(size), _fixed(head), _sliced(ends, shapes.xy.astype("<f8", copy=False))]
+    column = pa.array(shapely.to_wkb(shapes.array, byte_order=1), pa.binary())
+    size = pc.binary_length(column).fill_null(-1).to_numpy(zero_copy_only=False).astype(">i4")
+    return [_fixed(size), column.fill_null(b"")]
