@@ -295,14 +295,13 @@ class Compiler:
     def _in(self, node: Call) -> str:
         first, items = node.args
         assert isinstance(items, Items)
-        if not isinstance(first, Property):
+        if not isinstance(first, Property | Literal):
             return self._in_array(node, first, items)
-        value = self._value(first)
         listed = [self._value(i) for i in items.items if isinstance(i, Literal)]
-        if len(listed) == len(items.items) and all(
-            i.kind == value.kind or (i.kind == "number" and value.kind in _NUMERIC) for i in listed
-        ):
-            return f"({value.sql} = ANY({self._array(value.kind, listed)}))"
+        if isinstance(first, Property) and len(listed) == len(items.items):
+            value = self._value(first)
+            if all(i.kind == value.kind or (i.kind == "number" and value.kind in _NUMERIC) for i in listed):
+                return f"({value.sql} = ANY({self._array(value.kind, listed)}))"
         return f"({' OR '.join(self._compare('=', first, i, node) for i in items.items)})"
 
     def _in_array(self, node: Call, first: Node, items: Items) -> str:

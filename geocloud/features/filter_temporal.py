@@ -13,7 +13,7 @@ from datetime import date, datetime, timedelta
 from typing import Final, Literal
 
 from geocloud.features.binder import Binder
-from geocloud.features.literals import bind_date, day_start
+from geocloud.features.literals import bind_date, bind_instant, day_end, day_start
 
 __all__ = ["Moment", "Span", "compare", "relate"]
 
@@ -86,18 +86,18 @@ def _sql(binder: Binder, moment: Moment) -> str:
         bound = "infinity" if moment.open == "end" else "-infinity"
         return f"'{bound}'::{'date' if moment.kind == 'date' else 'timestamptz'}"
     if isinstance(moment.value, datetime):
-        return binder.bind(moment.value, "timestamptz")
+        return bind_instant(binder, moment.value)
     return bind_date(binder, moment.value) if moment.value is not None else moment.sql
 
 
 def _on_day(binder: Binder, op: str, timestamp: str, day: date) -> str:
-    begin, after = day_start(day), day_start(day, 1)
+    begin, end = day_start(day), day_end(day)
     if op in ("<", ">="):
-        return f"{timestamp} {op} {binder.bind(begin, 'timestamptz')}"
-    next_day = "'infinity'::timestamptz" if after is None else binder.bind(after, "timestamptz")
+        return f"{timestamp} {op} {bind_instant(binder, begin)}"
+    next_day = "'infinity'::timestamptz" if end is None else bind_instant(binder, end)
     if op in (">", "<="):
         return f"{timestamp} {'>=' if op == '>' else '<'} {next_day}"
-    inside = f"({timestamp} >= {binder.bind(begin, 'timestamptz')} AND {timestamp} < {next_day})"
+    inside = f"({timestamp} >= {bind_instant(binder, begin)} AND {timestamp} < {next_day})"
     return inside if op == "=" else f"(NOT {inside})"
 
 

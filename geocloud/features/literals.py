@@ -27,6 +27,8 @@ __all__ = [
     "BEIJING",
     "Box",
     "bind_date",
+    "bind_instant",
+    "day_end",
     "day_start",
     "invalid",
     "parse_date",
@@ -115,12 +117,15 @@ def parse_instant(text: str) -> datetime | None:
     return local.replace(tzinfo=UTC)
 
 
-def day_start(day: date, after: int = 0) -> datetime | None:
-    """Midnight in Beijing at the start of a date, or of the date so many days later; None past the year 9999."""
-    try:
-        return datetime(day.year, day.month, day.day, tzinfo=UTC) + timedelta(days=after) - timedelta(hours=8)
-    except OverflowError:
-        return None if after else datetime(1, 1, 1, tzinfo=UTC)
+def day_start(day: date) -> datetime:
+    """Midnight in Beijing at the start of a date, in UTC; of the year 1's first day, which has none, midnight UTC."""
+    midnight = datetime(day.year, day.month, day.day, tzinfo=UTC)
+    return midnight if day == date.min else midnight - timedelta(hours=8)
+
+
+def day_end(day: date) -> datetime | None:
+    """Midnight in Beijing at the end of a date, in UTC: the first instant after it; None past the year 9999."""
+    return None if day == date.max else day_start(day + timedelta(days=1))
 
 
 def bind_date(binder: Binder, day: date) -> str:
@@ -128,6 +133,13 @@ def bind_date(binder: Binder, day: date) -> str:
     if day in (date.min, date.max):
         return f"{binder.bind(day.isoformat(), 'text')}::date"
     return binder.bind(day, "date")
+
+
+def bind_instant(binder: Binder, moment: datetime) -> str:
+    """The placeholder of an instant in UTC; the first and last are sent as text, as dates are."""
+    if moment.replace(tzinfo=None) in (datetime.min, datetime.max):
+        return f"{binder.bind(moment.isoformat(), 'text')}::timestamptz"
+    return binder.bind(moment, "timestamptz")
 
 
 def read_box(numbers: list[float], system: Crs | None, parameter: str) -> list[Box | Any]:

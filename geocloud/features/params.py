@@ -21,6 +21,8 @@ from geocloud.features.binder import Binder, quote_identifier
 from geocloud.features.literals import (
     Box,
     bind_date,
+    bind_instant,
+    day_end,
     day_start,
     invalid,
     parse_date,
@@ -57,9 +59,9 @@ class TimeRange:
         parts = []
         if self.end is not None:
             operator = "<" if self.end_excluded else "<="
-            parts.append(f'"valid_from" {operator} {binder.bind(self.end, "timestamptz")}')
+            parts.append(f'"valid_from" {operator} {bind_instant(binder, self.end)}')
         if self.start is not None:
-            parts.append(f'"valid_to" > {binder.bind(self.start, "timestamptz")}')
+            parts.append(f'"valid_to" > {bind_instant(binder, self.start)}')
         return f"({' AND '.join(parts)})" if parts else "TRUE"
 
 
@@ -189,11 +191,11 @@ def _equals(binder: Binder, field: FieldSpec, value: str) -> str:
         return f"{column} = {bind_date(binder, day)}"
     if field.type == "datetime":
         if (instant := parse_instant(value)) is not None:
-            return f"{column} = {binder.bind(instant, 'timestamptz')}"
+            return f"{column} = {bind_instant(binder, instant)}"
         if (day := parse_date(value)) is not None:
-            begin, end = day_start(day), day_start(day, 1)
-            until = "" if end is None else f" AND {column} < {binder.bind(end, 'timestamptz')}"
-            return f"({column} >= {binder.bind(begin, 'timestamptz')}{until})"
+            begin, end = day_start(day), day_end(day)
+            until = "" if end is None else f" AND {column} < {bind_instant(binder, end)}"
+            return f"({column} >= {bind_instant(binder, begin)}{until})"
     wanted = {
         "text": ("text", "文本"),
         "integer": ("an integer", "整数"),
@@ -236,8 +238,8 @@ def _moments(text: str, parameter: str) -> tuple[datetime, datetime | None, bool
     """First instant, last instant, and whether the last is already outside."""
     if (instant := parse_instant(text)) is not None:
         return instant, instant, False
-    if (day := parse_date(text)) is not None and (begin := day_start(day)) is not None:
-        return begin, day_start(day, 1), True
+    if (day := parse_date(text)) is not None:
+        return day_start(day), day_end(day), True
     raise _datetime_error(parameter, text)
 
 

@@ -1,0 +1,10 @@
+-- -n + 1 - 2 * x / 3 ^ 2 = 7 % 4 div 2
+(geocloud.subtract(geocloud.add(geocloud.multiply($1::float8, "n"::float8), $2::float8), geocloud.divide(geocloud.multiply($3::float8, "x"), geocloud.power($4::float8, $5::float8))) = geocloud.integer_divide(geocloud.modulo($6::float8, $7::float8), $8::float8))
+-- $1 = -1.0
+-- $2 = 1.0
+-- $3 = 2.0
+-- $4 = 3.0
+-- $5 = 2.0
+-- $6 = 7.0
+-- $7 = 4.0
+-- $8 = 2.0

@@ -1,0 +1,5 @@
+-- T_DURING(INTERVAL(built, razed), INTERVAL('2020-01-01', '..')) AND T_INTERSECTS(INTERVAL(valid_from, valid_to), INTERVAL('2020-01-01', '2020-12-31'))
+(("built" > $1::date AND "razed" < 'infinity'::date) AND ("valid_from" < $2::timestamptz AND "valid_to" >= $3::timestamptz))
+-- $1 = datetime.date(2020, 1, 1)
+-- $2 = datetime.datetime(2020, 12, 31, 16, 0, tzinfo=datetime.timezone.utc)
+-- $3 = datetime.datetime(2019, 12, 31, 16, 0, tzinfo=datetime.timezone.utc)
