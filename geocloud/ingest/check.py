@@ -144,7 +144,7 @@ class _Run:
         mended = repair(placed(shapes, self.diagnosis.placement), self.wanted, found)
         if self.checker is not None:
             self.checker.geometry(mended, found)
-        bounds = shapely.total_bounds(mended)
+        bounds = shapely.total_bounds(mended.array)
         self.box[:2] = np.fmin(self.box[:2], bounds[:2])
         self.box[2:] = np.fmax(self.box[2:], bounds[2:])
 

@@ -195,14 +195,14 @@ class _Opener:
     def _shapefile(self, path: Path, name: str) -> Source:
         parts = inspect(path, self.workspace.folder())
         self.findings += parts.findings
-        return self._dbase(parts.path, sibling(path, ".dbf") or path, name, path.stem)
+        return self._dbase(parts.path, sibling(path, ".dbf") or path, name, path.stem, parts.count)
 
     def _dbf(self, path: Path, name: str) -> Source:
         if sibling(path, ".shx") is not None:
             raise refuse(Finding.of("GC-104", path=name, missing=".shp"))
         return self._dbase(path, path, name, path.stem)
 
-    def _dbase(self, path: Path, dbf: Path, name: str, label: str) -> Source:
+    def _dbase(self, path: Path, dbf: Path, name: str, label: str, count: int | None = None) -> Source:
         names, texts, language = dbf_texts(dbf)
         cpg = sibling(dbf, ".cpg")
         declared, by = language, "DBF language byte"
@@ -214,7 +214,7 @@ class _Opener:
             texts = names
         decoder = decide(_whole([*texts, *names], names), declared, by, self.encoding)
         self.findings += decoder.findings
-        return GdalSource(name, path, self.workspace, dsn=self._plain(path), decoder=decoder, label=label)
+        return GdalSource(name, path, self.workspace, dsn=self._plain(path), decoder=decoder, label=label, count=count)
 
     def _json(self, path: Path, name: str, layer: str | None) -> Source:
         text, encoding = self._utf8(path, name, "UTF-8", "RFC 8259")

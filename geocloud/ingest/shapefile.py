@@ -29,11 +29,15 @@ _LFS = b"version https://git-lfs.github.com/spec/"
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """A shapefile fit for reading: the path to open, its record count, and what was noted on the way."""
+    """A shapefile fit for reading: the path to open, its records that are not deleted, and what was noted."""
 
     path: Path
     count: int
     findings: tuple[Finding, ...]
+
+
+def _live(rows: int, findings: tuple[Finding, ...]) -> int:
+    return rows - sum(int(f.facts["count"]) for f in findings if f.code == "GC-133")
 
 
 def sibling(path: Path, suffix: str) -> Path | None:
@@ -81,14 +85,14 @@ def inspect(shp: Path, scratch: Path) -> Parts:
             raise refuse(Finding.of("GC-104", path=shp.name, missing=".shx"))
         shp = _with_index(shp, header, offsets, lengths, scratch)
         findings = (*findings, Finding.of("GC-118", path=shp.name, count=rows))
-        return Parts(shp, rows, findings)
+        return Parts(shp, _live(rows, findings), findings)
     offsets, lengths = _index(parts[".shx"])
     _compare(shp, offsets, lengths)
     if len(offsets) != rows:
         raise _contradiction(
             shp, f".shx has {len(offsets)} records, .dbf {rows} rows", f".shx 有 {len(offsets)} 条，.dbf 有 {rows} 行"
         )
-    return Parts(shp, rows, findings)
+    return Parts(shp, _live(rows, findings), findings)
 
 
 def dbf_texts(dbf: Path) -> tuple[list[bytes], list[bytes], str | None]:

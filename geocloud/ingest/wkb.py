@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import struct
+import warnings
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -125,7 +126,10 @@ def _gdal_wkt(texts: list[str], folder: Path) -> list[bytes | None]:
         writer = csv.writer(stream)
         writer.writerow(["id", "WKT"])
         writer.writerows(enumerate(texts))
-    _, _, geometry, _ = pyogrio.raw.read(path, columns=[])
+    with warnings.catch_warnings():
+        # What GDAL cannot parse comes back as None and is told with its row.
+        warnings.simplefilter("ignore")
+        _, _, geometry, _ = pyogrio.raw.read(path, columns=[])
     path.unlink()
     return [None] * len(texts) if geometry is None else list(geometry)
 
