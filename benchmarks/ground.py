@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import psutil
 
@@ -22,11 +22,12 @@ from geocloud.db.migrate import migrate
 from geocloud.db.pool import connect
 from geocloud.settings import CitySettings, DatabaseSettings
 
-__all__ = ["Ground", "ground", "machine"]
+__all__ = ["Ground", "Size", "ground", "machine"]
 
 # Shared buffers of about 2 GB and everything in memory, for the full city; the small one needs little.
 MEMORY_MB = {"small": 1_024, "city": 5_120, "province": 12_288}
 
+Size = Literal["small", "city", "province"]
 Say = Callable[[str], None]
 
 
@@ -37,7 +38,7 @@ class Ground:
     settings: DatabaseSettings
     urls: Urls
     city: City
-    size: str
+    size: Size
 
     def env(self) -> dict[str, str]:
         """Environment of a geocloud process on this database."""
@@ -50,7 +51,7 @@ class Ground:
 
 
 @contextmanager
-def ground(size: str, home: Path, say: Say) -> Iterator[Ground]:
+def ground(size: Size, home: Path, say: Say) -> Iterator[Ground]:
     """The cluster in `home`, made and filled on the first run and kept for the next; stopped afterwards."""
     settings = DatabaseSettings(
         home=home,
@@ -73,7 +74,7 @@ def ground(size: str, home: Path, say: Say) -> Iterator[Ground]:
         yield Ground(settings, urls, city, size)
 
 
-def prepare(urls: Urls, size: str, say: Say) -> None:
+def prepare(urls: Urls, size: Size, say: Say) -> None:
     """Migrates, publishes and, when there are no components yet, generates the demo city."""
     from geocloud import demo
 
@@ -88,7 +89,14 @@ def prepare(urls: Urls, size: str, say: Say) -> None:
     if found and found[0]:
         return
     say(f"Generating the demo city ({size})")
-    demo.load(urls.owner, folder, size, lambda layer, done, total: say(f"{layer}: {done} of {total}"))
+    seen: set[str] = set()
+
+    def progress(layer: str, _done: int, total: int) -> None:
+        if layer not in seen:
+            seen.add(layer)
+            say(f"{layer}: {total:,}")
+
+    demo.load(urls.owner, size, progress)
 
 
 def machine(city: City) -> dict[str, Any]:

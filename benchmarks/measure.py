@@ -83,7 +83,11 @@ def compare_workload(city: City, endpoint: Endpoint, asks: Sequence[Ask]) -> Com
     conn = city.connect()
     try:
         for ask in asks[::step][:COMPARED]:
-            answer = endpoint.get(ask)
+            try:
+                answer = endpoint.get(ask)
+            except (OSError, RuntimeError, http.client.HTTPException) as exc:
+                found.add(repr(exc))
+                continue
             if ask.what in ("landing", "collections"):
                 if answer.status != 200 or not answer.body.startswith(b"{"):
                     found.add(f"status {answer.status}: {answer.body[:120]!r}")
@@ -112,14 +116,20 @@ def measure(
             cell = row[endpoint.name] = Cell(workload.key, connections, endpoint.name)
             try:
                 targets = [endpoint.target(ask) for ask in asks]
+                begun = time.perf_counter()
+                for target in targets[:2]:
+                    get(endpoint.server.port, target, endpoint.headers)
             except NotOffered as exc:
                 cell.refused = str(exc)
                 continue
-            begun = time.perf_counter()
-            for target in targets[:2]:
-                get(endpoint.server.port, target, endpoint.headers)
+            except (OSError, RuntimeError, http.client.HTTPException) as exc:
+                cell.refused = f"failed: {exc!r}"
+                continue
             plans[endpoint.name] = targets, (time.perf_counter() - begun) / len(targets[:2]) > SLOW_SECONDS
         active = [e for e in endpoints if e.name in plans]
+        if not active:
+            cells += row.values()
+            continue
         for number in range(rounds):
             for endpoint in active[number % len(active) :] + active[: number % len(active)]:
                 targets, slow = plans[endpoint.name]

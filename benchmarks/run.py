@@ -9,10 +9,13 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from http.client import HTTPException
 from pathlib import Path
 
+import psycopg2
+
 from benchmarks import wrk
-from benchmarks.ground import Ground, ground, machine
+from benchmarks.ground import Ground, Size, ground, machine
 from benchmarks.measure import compare_workload, measure
 from benchmarks.peers.base import Endpoint, NotOffered
 from benchmarks.peers.fastcgi import install_packages
@@ -23,9 +26,10 @@ from benchmarks.peers.qgis import Qgis
 from benchmarks.peers.raw import Raw
 from benchmarks.peers.tipg import Tipg
 from benchmarks.process import Unavailable
-from benchmarks.report import Result, write
-from benchmarks.special import SPECIALS, Context
+from benchmarks.report import Finding, Result, write
+from benchmarks.special import SPECIALS, Context, Special
 from benchmarks.workloads import WORKLOADS
+from geocloud.errors import GeocloudError
 
 __all__ = ["ENDPOINTS", "Plan", "run"]
 
@@ -48,7 +52,7 @@ _KEPT = "geocloud-cached"
 class Plan:
     """What to run. `workloads` may name special measurements too; `home` keeps the cluster for the next run."""
 
-    size: str
+    size: Size
     home: Path
     out: Path
     workloads: Sequence[str]
@@ -92,7 +96,7 @@ def run(plan: Plan, say: Say) -> Result:
         for key, special in SPECIALS.items():
             if key in plan.workloads:
                 say(special.title)
-                result.findings += special.measure(context)
+                result.findings += _try(special, context)
     for path in write(result, WORKLOADS, plan.out):
         say(f"written: {path}")
     return result
@@ -149,3 +153,11 @@ def _load(plan: Plan, base: Ground, folder: Path, started: Mapping[str, Endpoint
         result.cells += measure(workload, asks, endpoints, plan.rounds, plan.seconds, folder, say)
     for row in result.memory:
         row["after_mib"] = started[row["endpoint"]].server.pss() / 2**20
+
+
+def _try(special: Special, context: Context) -> list[Finding]:
+    """The findings, or one that says why there are none: the rest of a long run is not lost."""
+    try:
+        return special.measure(context)
+    except (OSError, RuntimeError, LookupError, HTTPException, psycopg2.Error, Unavailable, GeocloudError) as exc:
+        return [Finding(special.key, special.title, None, "", "", False, f"could not be measured: {exc!r}"[:400])]

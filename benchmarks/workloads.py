@@ -57,8 +57,8 @@ def _polygons(city: City) -> list[Ask]:
 
 def _deep(city: City) -> list[Ask]:
     """Pages of 100 one after another from the middle of the layer, 500,000 features deep in the full city."""
-    start = city.layers[COMPONENT].rows // 2
-    places = [start + 100 * i for i in range(PAGES)]
+    rows = city.layers[COMPONENT].rows
+    places = list(range(rows // 2, rows - 100, 100))[:PAGES]
     return [Ask("items", COMPONENT, limit=100, after=city.fid_at(COMPONENT, p), offset=p) for p in places]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 import sys
+import time
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -42,6 +43,17 @@ class Geocloud(Endpoint):
 
     def start(self) -> None:
         self.run_server({"GEOCLOUD_WORKERS": str(WORKERS), **self.settings}, "/?f=json")
+        if self.settings.get("GEOCLOUD_CACHE_MB") == "0":
+            self._check_reads()
+
+    def _check_reads(self) -> None:
+        """RuntimeError when a page asked for again is the very answer of before, by its time stamp."""
+        target = self.target(Ask("items", "facility.component", limit=1))
+        stamps = {
+            orjson.loads(get(self.server.port, target).body)["timeStamp"] for _ in range(6) if not time.sleep(0.01)
+        }
+        if len(stamps) < 3:
+            raise RuntimeError("GEOCLOUD_CACHE_MB=0, but answers come out of memory: the table would be of no worth")
 
     def run_server(self, settings: Mapping[str, str], first: str) -> None:
         """`geocloud serve` with more settings, until `first` is answered."""

@@ -72,7 +72,7 @@ class Cache:
         """Keeps an answer; None when it is none to keep (an error, in chunks, too large)."""
         if answer.token is None or answer.etag is None or answer.status != 200 or not isinstance(answer.body, bytes):
             return None
-        if len(answer.body) > self._max_entry:
+        if len(answer.body) > min(self._max_entry, self._max_bytes):
             return None
         self.drop(key)
         kept = Kept(answer.token, answer.etag.encode(), 200, {"": (answer.body, _headers(answer, ""))}, 0)
