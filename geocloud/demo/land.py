@@ -29,7 +29,7 @@ from geocloud.demo.facts import (
     stream,
 )
 
-__all__ = ["BOX", "Land", "bend", "nearest", "noise"]
+__all__ = ["BOX", "Land", "bend", "blob", "nearest", "noise"]
 
 # Extent of the plane in metres: west, south, east, north.
 BOX = (-66_000.0, -78_000.0, 54_000.0, 68_000.0)
@@ -87,7 +87,9 @@ class Land:
         """The city's schematic outline in plane metres, prepared for fast tests."""
         x, y = plane(*np.array(OUTLINE).T)
         ring = shapely.linearrings(np.column_stack((x, y)))
-        smooth = shapely.buffer(shapely.buffer(shapely.polygons(ring), -2500), 2500)
+        smooth = shapely.polygons(ring)
+        for step in (6_000, -8_500, 2_500):
+            smooth = shapely.buffer(smooth, step)
         shapely.prepare(smooth)
         return smooth
 
@@ -163,7 +165,16 @@ class Land:
             r2 = (x - tx) ** 2 + (y - ty) ** 2
             total += np.where(r2 < 4e6, 0.11 * np.exp(-r2 / (2 * 480.0**2)), 0.0)
         total *= 1 + 0.35 * noise("density", self.city, x, y, 3_000, 3)
-        return np.where(shapely.contains_xy(self.outline, x, y), total, 0.0)
+        dry = ~shapely.contains_xy(self.lake, x, y)
+        return np.where(dry & shapely.contains_xy(self.outline, x, y), total, 0.0)
+
+    @cached_property
+    def lake(self) -> Any:
+        """The lake round the old city: nobody lives on it."""
+        x, y = self.seats[0]
+        lake = shapely.polygons(blob(x - 900.0, y + 300.0, 700.0, 96, 0.25, stream("lake", self.city)))
+        shapely.prepare(lake)
+        return lake
 
     @cached_property
     def cells(self) -> Ints:
@@ -198,6 +209,16 @@ class Land:
         a, b, c, d = padded[:-1, :-1], padded[:-1, 1:], padded[1:, :-1], padded[1:, 1:]
         borders = (a != b).astype(int) + (a != c) + (b != d) + (c != d)
         return borders > 2
+
+
+def blob(x: float, y: float, radius: float, points: int, rough: float, rng: np.random.Generator) -> Floats:
+    """A closed round shape with a wavy shore, (points + 1, 2)."""
+    turn = np.arange(points) * 2 * np.pi / points
+    r = np.full(points, radius)
+    for wave in (2, 3, 5):
+        r = r + radius * rough / wave * np.sin(wave * turn + rng.random() * 2 * np.pi)
+    shell = np.column_stack((x + r * np.cos(turn), y + r * np.sin(turn)))
+    return np.vstack((shell, shell[:1]))
 
 
 class _Finder:

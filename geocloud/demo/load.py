@@ -26,6 +26,7 @@ from geocloud.errors import CatalogueError, LoadConflict
 from geocloud.ingest.direct import NotPossible, bare_table, copy_statement, set_sequence
 from geocloud.ingest.encode import Begin
 from geocloud.ingest.merge import Layout
+from geocloud.ingest.repair import Shapes
 from geocloud.ingest.stage import HEADER, INFINITY, MINUS_INFINITY, TRAILER, Stream, encode
 
 __all__ = ["LAYERS", "Loaded", "clear", "expected", "generate", "load"]
@@ -175,7 +176,9 @@ def _write(cur: Any, spec: LayerSpec, size: SizeName, progress: Progress) -> int
     source_id = cur.fetchone()[0]
     batches = generate(size, spec.id)
     first = next(batches)
-    layout = Layout(spec, tuple(f.name for f in spec.fields if f.name in first.columns), True, False, False)
+    layout = Layout(
+        spec, tuple(f.name for f in spec.fields if f.name in first.columns), first.shapes is not None, False, False
+    )
     total = expected(size, spec.id)
     counter = _Counter(spec.id, total or len(first) * SIZES[size].cities, progress)
     try:
@@ -229,7 +232,8 @@ def _encoded(
         n = len(batch)
         columns: list[Any] = [pa.array(np.arange(fid, fid + n), pa.int64())]
         columns += [batch.columns[f] for f in layout.fields]
-        columns.append(batch.shapes)
+        if batch.shapes is not None:
+            columns.append(Shapes(batch.shapes))
         columns += [np.full(n, MINUS_INFINITY), np.full(n, INFINITY)]
         columns += [pa.array(np.full(n, source_id), pa.int32()), np.full(n, begin.stamp)]
         yield encode(columns, n)

@@ -179,7 +179,7 @@ class Plots:
         return Buildings(parcel, box, rng.random(parcel.size) < 0.22)
 
     def footprints(self, h: Buildings, start: int, stop: int) -> tuple[Floats, Ints]:
-        """Open rings in plane metres of buildings start..stop (4 vertices, 6 with a notch), and the building of each."""
+        """Open rings in plane metres of buildings start..stop (4 vertices, 6 with a notch), each with its building."""
         box, notched = h.box[start:stop], h.notched[start:stop]
         w, s, e, n = box.T
         mx, my = w + (e - w) * 0.55, s + (n - s) * 0.55

@@ -55,7 +55,7 @@ def _along(c: City, name: str, count: int, spread: float) -> tuple[Floats, Float
 
 
 def component(c: City) -> Iterator[Batch]:
-    xy, _ = _along(c, "component places", c.size.components, 0.62)
+    xy, _ = _along(c, "component places", c.size.components, 0.7)
     n = len(xy)
     rng = c.stream("components")
     groups = [g for g, _, _ in _COMPONENTS]

@@ -205,7 +205,8 @@ class Streets:
         rank = np.full(line.shape, 4)
         for step, inner, outer in ((2, 3, 3), (4, 2, 3), (8, 1, 3), (16, 1, 2), (32, 1, 1), (64, 0, 0)):
             rank = np.where(line % step == 0, np.where(dense, inner, outer), rank)
-        return rank
+        # Not every coarse line is a highway.
+        return np.where((rank == 0) & ((line // 64 * 7 + way * 3) % 5 > 2), 1, rank)
 
     def lines(self, s: Segments) -> tuple[Floats, Ints]:
         """Vertices (n, 2) in bent plane metres of all segments, one every unit, and each vertex's segment number."""

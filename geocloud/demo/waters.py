@@ -11,7 +11,7 @@ import numpy as np
 import shapely
 
 from geocloud.demo.facts import RIVERS, SIZES, Floats, Strs, plane, stream
-from geocloud.demo.land import BOX, Land, bend, noise
+from geocloud.demo.land import BOX, Land, bend, blob, noise
 
 __all__ = ["Lake", "River", "Waters"]
 
@@ -69,14 +69,13 @@ class Waters:
     @cached_property
     def lakes(self) -> list[Lake]:
         """The lake round the old city first, then ponds."""
-        sx, sy = self.land.seats[0]
-        lakes = [Lake("东昌湖", "lake", _blob(sx - 900.0, sy + 400.0, 900.0, 96, 0.25, stream("lake", self.land.city)))]
+        lakes = [Lake("东昌湖", "lake", shapely.get_coordinates(self.land.lake))]
         rng = stream("ponds", self.land.city)
         wanted = SIZES[self.land.size].ponds
         x, y = scatter(self.land, rng, wanted * 3)
         dry = shapely.disjoint(self.channel_lines, shapely.buffer(shapely.points(x, y), 400))
         for px, py in np.column_stack((x, y))[dry][:wanted]:
-            lakes.append(Lake(None, "pond", _blob(px, py, 25 + 110 * rng.random() ** 2, 14, 0.3, rng)))
+            lakes.append(Lake(None, "pond", blob(px, py, 25 + 110 * rng.random() ** 2, 14, 0.3, rng)))
         return lakes
 
     @cached_property
@@ -90,15 +89,20 @@ class Waters:
         """Irrigation ditches, each of 9 vertices: (n, 9, 2) plane metres, and names."""
         rng = stream("ditches", self.land.city)
         wanted = SIZES[self.land.size].ditches
-        x, y = scatter(self.land, rng, wanted)
-        turn = np.where(rng.random(wanted) < 0.5, 0.0, np.pi / 2) + 0.7 + rng.random(wanted) * 0.2
-        length = 1_500 + 5_000 * rng.random(wanted)
-        along = np.linspace(0, 1, 9)
-        px = x[:, None] + np.cos(turn)[:, None] * length[:, None] * along
-        py = y[:, None] + np.sin(turn)[:, None] * length[:, None] * along
-        bx, by = bend(self.land.city, px.ravel(), py.ravel())
+        kept: list[Floats] = []
+        while sum(len(k) for k in kept) < wanted:
+            x, y = scatter(self.land, rng, wanted)
+            turn = np.where(rng.random(wanted) < 0.6, 0.8, 0.8 - np.pi / 2) + (rng.random(wanted) - 0.5) * 0.3
+            length = 700 + 2_400 * rng.random(wanted) ** 2
+            along = np.linspace(0, 1, 9)
+            px = x[:, None] + np.cos(turn)[:, None] * length[:, None] * along
+            py = y[:, None] + np.sin(turn)[:, None] * length[:, None] * along
+            line = np.column_stack(bend(self.land.city, px.ravel(), py.ravel())).reshape(wanted, 9, 2)
+            lived = self.land.density(*line.reshape(-1, 2).T).reshape(wanted, 9)
+            # Out in the fields, and all of it inside the city.
+            kept.append(line[(lived.max(1) < 0.08) & (lived.min(1) > 0)])
         names = np.array([f"示例{i + 1}号沟渠" for i in range(wanted)], dtype=object)
-        return np.column_stack((bx, by)).reshape(wanted, 9, 2), names
+        return np.concatenate(kept)[:wanted], names
 
     def surface(self, river: River) -> Any:
         """The river's water surface, in plane metres."""
@@ -127,13 +131,3 @@ def _smooth(at: Floats, knots: Floats, values: Floats) -> Floats:
         + (3 * t**2 - 2 * t**3) * values[i + 1]
         + (t**3 - t**2) * h * slope[i + 1]
     )
-
-
-def _blob(x: float, y: float, radius: float, points: int, rough: float, rng: np.random.Generator) -> Floats:
-    """A closed round shape with a wavy shore, (points + 1, 2)."""
-    turn = np.arange(points) * 2 * np.pi / points
-    r = np.full(points, radius)
-    for wave in (2, 3, 5):
-        r = r + radius * rough / wave * np.sin(wave * turn + rng.random() * 2 * np.pi)
-    shell = np.column_stack((x + r * np.cos(turn), y + r * np.sin(turn)))
-    return np.vstack((shell, shell[:1]))
