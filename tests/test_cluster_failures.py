@@ -90,8 +90,16 @@ def test_no_postgis(own_settings: Make, copy_of_postgres: Path) -> None:
     _refused(own_settings(postgres_dir=copy_of_postgres), MissingPackages, "PostGIS is not installed", "-postgis-3")
 
 
+def test_scripts_of_postgis_without_its_library(own_settings: Make, copy_of_postgres: Path) -> None:
+    (_extension_dir(copy_of_postgres) / "postgis.control").write_text("default_version = '3.4.0'\n")
+    _refused(own_settings(postgres_dir=copy_of_postgres), MissingPackages, "PostGIS is not installed", "-postgis-3")
+
+
 def test_old_postgis(own_settings: Make, copy_of_postgres: Path) -> None:
     (_extension_dir(copy_of_postgres) / "postgis.control").write_text("default_version = '3.2.1'\n")
+    said = subprocess.run([copy_of_postgres / "pg_config", "--pkglibdir"], capture_output=True, text=True, check=True)
+    Path(said.stdout.strip()).mkdir(parents=True)
+    (Path(said.stdout.strip()) / "postgis-3.so").touch()
     _refused(own_settings(postgres_dir=copy_of_postgres), WrongVersion, "PostGIS 3.2", "3.3 or newer")
 
 

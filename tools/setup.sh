@@ -9,14 +9,17 @@ postgres_min=15
 
 say() { printf '%s\n' "$*" >&2; }
 
+# A server with the library of PostGIS, which is a package apart from its scripts.
+has_server() { [ -x "$1/bin/initdb" ] && compgen -G "$1/lib/postgis-*.so" >/dev/null; }
+
 # Highest major version >= postgres_min whose PostGIS is installed; nothing when there is none.
 installed_postgres() {
     local control major found=""
     for control in /usr/share/postgresql/*/extension/postgis.control /usr/pgsql-*/share/extension/postgis.control; do
         [ -e "$control" ] || continue
         major="$(grep -oE '[0-9]+' <<<"${control#/usr/}" | head -n1)"
-        if [ "$major" -ge "$postgres_min" ] && [ "$major" -gt "${found:-0}" ] &&
-            { [ -x "/usr/lib/postgresql/$major/bin/initdb" ] || [ -x "/usr/pgsql-$major/bin/initdb" ]; }; then
+        if [ "$major" -lt "$postgres_min" ] || [ "$major" -le "${found:-0}" ]; then continue; fi
+        if has_server "/usr/lib/postgresql/$major" || has_server "/usr/pgsql-$major"; then
             found="$major"
         fi
     done

@@ -84,8 +84,9 @@ def prepare(settings: Settings, urls: Urls, steps: Steps) -> None:
     with connect(urls.owner, application_name="geocloud up") as conn:
         sync(conn, layers, codes)
     steps.done()
-    if settings.city.demo != "none" and _wants_demo(settings, urls):
-        _load_demo(settings, urls)
+    size = settings.city.demo
+    if size != "none" and _wants_demo(settings, urls):
+        _load_demo(settings, urls, size)
 
 
 def _wants_demo(settings: Settings, urls: Urls) -> bool:
@@ -99,10 +100,9 @@ def _wants_demo(settings: Settings, urls: Urls) -> bool:
         return bool(cur.fetchone() == (True,))
 
 
-def _load_demo(settings: Settings, urls: Urls) -> None:
+def _load_demo(settings: Settings, urls: Urls, size: Literal["small", "city", "province"]) -> None:
     from geocloud import demo
 
-    size = settings.city.demo
     print(
         pick(f"Loading the synthetic demo city ({size})", f"载入合成示例城市({size})"),
         file=sys.stderr,

@@ -97,12 +97,7 @@ def prepare_extension(conn: connection) -> None:
         cur.execute("SELECT default_version, installed_version FROM pg_available_extensions WHERE name = 'postgis'")
         default, installed = cur.fetchone() or (None, None)
         if default is None:
-            raise MissingPackages(
-                "PostGIS is not installed on the database server.",
-                "数据库服务器未安装 PostGIS。",
-                todo_en=f"Install the package postgresql-{conn.server_version // 10_000}-postgis-3 there.",
-                todo_zh=f"请在该服务器上安装软件包 postgresql-{conn.server_version // 10_000}-postgis-3。",
-            )
+            raise _no_postgis(conn)
         try:
             if installed is None:
                 cur.execute("CREATE EXTENSION postgis SCHEMA public")
@@ -110,6 +105,8 @@ def prepare_extension(conn: connection) -> None:
             elif _number(installed) < POSTGIS_MIN and _number(default) >= POSTGIS_MIN:
                 cur.execute("ALTER EXTENSION postgis UPDATE")
                 installed = default
+        except psycopg2.errors.UndefinedFile as exc:
+            raise _no_postgis(conn) from exc
         except psycopg2.errors.InsufficientPrivilege as exc:
             raise DatabaseError(
                 "The extension postgis is missing or too old in the database, and this role may not install it.",
@@ -126,6 +123,17 @@ def prepare_extension(conn: connection) -> None:
             todo_zh="请在服务器上升级 PostGIS 并执行 `ALTER EXTENSION postgis UPDATE`。",
             installed=installed,
         )
+
+
+def _no_postgis(conn: connection) -> MissingPackages:
+    package = f"postgresql-{conn.server_version // 10_000}-postgis-3"
+    return MissingPackages(
+        "PostGIS is not installed on the database server.",
+        "数据库服务器未安装 PostGIS。",
+        todo_en=f"Install the package {package} there.",
+        todo_zh=f"请在该服务器上安装软件包 {package}。",
+        packages=[package],
+    )
 
 
 def _logins(credentials: Credentials) -> dict[str, tuple[str, str]]:

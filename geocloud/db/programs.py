@@ -143,10 +143,17 @@ def _postgis(folder: Path, major: int) -> tuple[int, int] | None:
     guesses = [f"/usr/share/postgresql/{major}", str(folder.parent / "share"), str(folder.parent / "share/postgresql")]
     for share in [said] if said else guesses:
         control = Path(share) / "extension/postgis.control"
-        if control.is_file():
+        # The scripts are a package of their own, which stays behind when the library is removed.
+        if control.is_file() and _library(folder):
             version = re.search(r"default_version\s*=\s*'(\d+)\.(\d+)", control.read_text(errors="replace"))
             return (int(version[1]), int(version[2])) if version else None
     return None
+
+
+def _library(folder: Path) -> bool:
+    said = _output(folder / "pg_config", "--pkglibdir").strip()
+    places = [Path(said)] if said else [folder.parent / "lib", folder.parent / "lib/postgresql"]
+    return any(True for place in places for _ in place.glob("postgis-*.so"))
 
 
 def _output(program: Path, argument: str) -> str:

@@ -16,6 +16,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from geocloud import demo
 from geocloud.db import cluster
 from geocloud.db.folder import holder, open_folder
 from geocloud.settings import DatabaseSettings
@@ -126,6 +127,21 @@ def test_terminated_while_preparing(env: Env) -> None:
     up.communicate(timeout=60)
     assert up.returncode == 143
     assert cluster.status(_settings(env)).state == "stopped"
+
+
+def test_demo_cut_off_is_finished_by_the_next_up(env: Env) -> None:
+    env["GEOCLOUD_DEMO"] = "small"
+    up = subprocess.Popen([sys.executable, "-m", "geocloud.cli", "up"], env=env, stderr=subprocess.PIPE, text=True)
+    assert up.stderr is not None
+    while "Loading the synthetic demo city" not in up.stderr.readline():
+        pass
+    up.kill()
+    up.communicate()
+
+    assert _geocloud(env, "up", "--no-serve").stderr.count("Loading the synthetic demo city") == 1
+    again = demo.load(cluster.ensure(_settings(env)).owner, "small")
+    assert again and {layer.outcome for layer in again} == {"unchanged"}
+    assert _geocloud(env, "up", "--no-serve").stderr.count("Loading the synthetic demo city") == 0
 
 
 def test_in_the_background_until_stop(env: Env) -> None:
