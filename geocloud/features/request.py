@@ -32,7 +32,8 @@ PAGE_PARAMETERS = (
 ITEM_PARAMETERS = ("crs", "properties", "datetime")
 # What `crs`, `bbox-crs` and `filter-crs` take; the first is the default.
 SERVED_CRS = ("OGC:CRS84", "EPSG:4490", "EPSG:4326", "EPSG:3857", "EPSG:4526", "EPSG:4527", "EPSG:4547", "EPSG:4548")
-_FILTER_LANGUAGES: dict[str, Language] = {"cql2-text": "cql2-text", "cql2-json": "cql2-json"}
+# `cql-text` is what GDAL's OAPIF driver (to 3.12 at least) calls it; what it sends is CQL2 text.
+_FILTER_LANGUAGES: dict[str, Language] = {"cql2-text": "cql2-text", "cql2-json": "cql2-json", "cql-text": "cql2-text"}
 # A box of less than this share of the layer's extent is answered without asking the planner for an estimate.
 _NARROW_SHARE = 0.01
 
@@ -56,8 +57,12 @@ def served_crs(text: str | None, parameter: str) -> Crs:
 
 def read_question(pairs: Pairs, layer: Layer, file_format: str, settings: WebSettings, tokens: Tokens) -> Question:
     """A page request as a Question; InvalidParameter names the parameter that cannot be used."""
+    if file_format == "html":
+        # A form sends its empty fields along.
+        pairs = [(k, v) for k, v in pairs if v]
     given = _known(pairs, layer, PAGE_PARAMETERS)
-    limit = min(_integer(given, "limit", settings.page_default, 1, None), settings.page_max)
+    most = settings.html_page_max if file_format == "html" else settings.page_max
+    limit = min(_integer(given, "limit", settings.page_default, 1, None), most)
     offset = _integer(given, "offset", 0, 0, settings.offset_max)
     sort = _sort(given.get("sortby"), layer, settings)
     output = _output(given, layer, file_format)

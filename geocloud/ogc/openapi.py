@@ -113,7 +113,7 @@ class _Operations:
         say = self._ctx.say
         names = (
             "collectionId limit offset token bbox bbox-crs crs datetime filter filter-lang filter-crs properties "
-            "sortby byProperty f-items lang"
+            "sortby f-items lang"
         )
         content = {
             "application/geo+json": {"schema": _ref("schemas", "FeatureCollection")},
@@ -131,7 +131,7 @@ class _Operations:
                     "Without `datetime`, features valid now. To read page by page follow the `next` link instead of "
                     "computing `offset`. `numberMatched` is exact where given and left out where it is too large.",
                 ),
-                "parameters": [_ref("parameters", n) for n in names.split()],
+                "parameters": [*(_ref("parameters", n) for n in names.split()), *_by_property(self._ctx)],
                 "responses": self._responses(content, missing=True, crs=True),
             }
         }
@@ -261,7 +261,7 @@ def _parameters(ctx: Context) -> Document:
             "filter-lang",
             "`filter` 的写法",
             "The language `filter` is written in",
-            {"type": "string", "enum": ["cql2-text", "cql2-json"], "default": "cql2-text"},
+            {"type": "string", "enum": ["cql2-text", "cql2-json", "cql-text"], "default": "cql2-text"},
         ),
         "properties": query(
             "properties",
@@ -282,15 +282,27 @@ def _parameters(ctx: Context) -> Document:
             },
             **listed,
         ),
-        "byProperty": query(
-            "byProperty",
-            "`字段=值`:任一可查询字段等于该值",
-            "`name=value`: any property listed by /queryables equals the value",
-            {"type": "object", "additionalProperties": {"type": "string"}},
-            style="form",
-            explode=True,
-        ),
     }
+
+
+def _by_property(ctx: Context) -> list[Document]:
+    """`name=value` for every queryable there is: GDAL sends a filter only for properties it finds here by name."""
+    kinds: dict[str, set[str]] = {}
+    for layer in ctx.catalogue.layers.values():
+        for f in layer.spec.queryables:
+            kinds.setdefault(f.name, set()).add(f.type)
+    words = ctx.say("该字段等于此值(限有此字段的数据集)", "The property equals the value, in collections that have it")
+    return [
+        {
+            "name": name,
+            "in": "query",
+            "required": False,
+            "description": words,
+            "schema": {"type": next(iter(types)) if types in ({"integer"}, {"number"}, {"boolean"}) else "string"},
+            "x-by-property": True,
+        }
+        for name, types in sorted(kinds.items())
+    ]
 
 
 def _headers(ctx: Context) -> Document:

@@ -39,6 +39,8 @@ class Answer:
     status: int = 200
     headers: Headers = field(default_factory=list)
     etag: str | None = None
+    document: bool = False
+    """A description of the service, kept whatever its size; rows of a layer are only kept up to a limit."""
     token: object = None
     """What the answer was made from; it may be kept and sent again while this very object is current."""
 

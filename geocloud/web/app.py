@@ -244,9 +244,9 @@ def _rendered(
 ) -> Answer:
     if file_format == "html":
         body = ogc.render(page, ctx, document, path=ask.path, query=ask.pairs, **extra).encode()
-        return Answer(body, _HTML, headers=[said_in(ctx)], etag=etag_of(body), token=token)
+        return Answer(body, _HTML, headers=[said_in(ctx)], etag=etag_of(body), document=True, token=token)
     body = orjson.dumps(document)
-    return Answer(body, media_type, headers=[said_in(ctx)], etag=etag_of(body), token=token)
+    return Answer(body, media_type, headers=[said_in(ctx)], etag=etag_of(body), document=True, token=token)
 
 
 async def _health(service: Service, ask: Ask, _params: dict[str, str]) -> Answer:
@@ -295,6 +295,13 @@ def _error_context(service: Service, ask: Ask) -> ogc.Context:
         return ogc.Context(service.catalogue, service.settings, ask.base_url(web), web.language)
 
 
+def _pairs(ask: Ask) -> list[tuple[str, str]]:
+    try:
+        return ask.pairs
+    except GeocloudError:
+        return []
+
+
 def _problem(
     ask: Ask, ctx: ogc.Context, document: ogc.Document, status: int, headers: list[tuple[bytes, bytes]]
 ) -> Answer:
@@ -304,5 +311,7 @@ def _problem(
         as_page = False
     headers = [*headers, said_in(ctx)]
     if as_page:
-        return Answer(ogc.render("error", ctx, document, path=ask.path).encode(), _HTML, status, headers)
+        return Answer(
+            ogc.render("error", ctx, document, path=ask.path, query=_pairs(ask)).encode(), _HTML, status, headers
+        )
     return Answer(orjson.dumps(document, default=str), "application/problem+json", status, headers)
