@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The synthetic demo city: seeded, deterministic, and labelled synthetic wherever it shows."""
 
-from geocloud.demo.load import Loaded, clear, expected, generate, load
+from geocloud.demo.loading import Loaded, clear, expected, generate, load
 
 __all__ = ["Loaded", "clear", "expected", "generate", "load"]

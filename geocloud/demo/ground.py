@@ -246,7 +246,7 @@ def parcel(c: City) -> Iterator[Batch]:
             digits(np.arange(n) % 99_999 + 1, 5),
         ),
         "land_use": pa.array(p.use, pa.string()),
-        "right": pa.array(feature),
+        "right_type": pa.array(feature),
         "area_m2": number(p.area, 2),
         "plot_ratio": number(np.where(rural, 0.2, 0.6 + 1.8 * c.stream("ratio").random(n)), 2),
         **divisions,

@@ -74,6 +74,7 @@ class Waters:
         wanted = SIZES[self.land.size].ponds
         x, y = scatter(self.land, rng, wanted * 3)
         dry = shapely.disjoint(self.channel_lines, shapely.buffer(shapely.points(x, y), 400))
+        dry &= self.land.density(x, y) < 0.05
         for px, py in np.column_stack((x, y))[dry][:wanted]:
             lakes.append(Lake(None, "pond", blob(px, py, 25 + 110 * rng.random() ** 2, 14, 0.3, rng)))
         return lakes

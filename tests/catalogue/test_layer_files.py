@@ -15,7 +15,7 @@ from geocloud.errors import CatalogueError
 
 LAYERS = Path(__file__).resolve().parents[2] / "layers"
 SPECS, CODES = read_layers(LAYERS)
-FILES = sorted(p for p in LAYERS.glob("*/*.yaml") if p.parent.name != "codes")
+FILES = [LAYERS / s.theme / f"{s.name}.yaml" for s in SPECS.values()]
 WANTED = {
     "base": "city county township village road railway water_line water_area building parcel place_name poi",
     "facility": "school hospital elderly_care shelter culture_venue heritage_site parking_lot camera component "

@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import Any, Literal
 
 import numpy as np
+import psycopg2
 import pyarrow as pa
 from psycopg2.extensions import connection as Connection
 from psycopg2.extras import Json
@@ -38,6 +39,8 @@ LAYERS = {**ground.LAYERS, **services.LAYERS}
 TITLE_ZH, TITLE_EN = "合成示例城市(非真实数据)", "Synthetic demo city (not real data)"
 LICENCE = "CC0-1.0"
 _COPY_BLOCK = 1 << 20
+# How long clearing waits for a layer that is being read or written.
+_LOCK_TIMEOUT = "60s"
 Progress = Callable[[str, int, int], None]
 Outcome = Literal["loaded", "unchanged", "kept-real", "not-published"]
 
@@ -110,8 +113,7 @@ def load(
                 todo_zh="请先运行 `geocloud layers sync`。",
             )
         results = []
-        for number in range(len(wanted)):
-            layer_id = wanted[number]
+        for layer_id in wanted:
             if layer_id not in published:
                 results.append(Loaded(layer_id, "not-published", 0))
                 continue
@@ -195,13 +197,7 @@ def _write(cur: Any, spec: LayerSpec, size: SizeName, progress: Progress) -> int
                 stream.close()
             set_sequence(cur, layout, begin.fid + counter.done)
     except NotPossible as exc:
-        raise LoadConflict(
-            f"{spec.id} is being read or written by somebody else.",
-            f"图层 {spec.id} 正被其他会话使用。",
-            todo_en="Let the other work end and run `geocloud demo` again; layers already filled are skipped.",
-            todo_zh="请待其他操作结束后重新运行 `geocloud demo`,已完成的图层会跳过。",
-            layer=spec.id,
-        ) from exc
+        raise _busy(spec.id) from exc
     cur.execute(
         "INSERT INTO geocloud.load (layer, source_id, file_name, version, report) "
         "SELECT %s, %s, 'geocloud demo', version, %s FROM geocloud.layer_state WHERE layer = %s",
@@ -209,6 +205,16 @@ def _write(cur: Any, spec: LayerSpec, size: SizeName, progress: Progress) -> int
     )
     progress(spec.id, counter.done, counter.done)
     return counter.done
+
+
+def _busy(layer_id: str) -> LoadConflict:
+    return LoadConflict(
+        f"{layer_id} is being read or written by somebody else.",
+        f"图层 {layer_id} 正被其他会话使用。",
+        todo_en="Let the other work end and run the command again; layers already done are skipped.",
+        todo_zh="请待其他操作结束后重新运行该命令,已完成的图层会跳过。",
+        layer=layer_id,
+    )
 
 
 class _Counter:
@@ -246,7 +252,11 @@ def _encoded(
 def _clear_layer(cur: Any, layer: Layer) -> int:
     """Removes synthetic rows and all memory of them; the layer's version goes up, the change log says what was done."""
     table, past = layer.table, layer.history
-    cur.execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
+    try:
+        cur.execute("SELECT set_config('lock_timeout', %s, true)", (_LOCK_TIMEOUT,))
+        cur.execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
+    except psycopg2.errors.LockNotAvailable as exc:
+        raise _busy(layer.id) from exc
     synthetic = "SELECT id FROM geocloud.source WHERE layer = %s AND synthetic"
     cur.execute(f"SELECT count(*) FILTER (WHERE source_id IN ({synthetic})), count(*) FROM {table}", (layer.id,))
     ours, everything = cur.fetchone()
@@ -259,7 +269,6 @@ def _clear_layer(cur: Any, layer: Layer) -> int:
         cur.execute("SELECT set_config('geocloud.change', '', true)")
         cur.execute(f"DELETE FROM {past} WHERE source_id IN ({synthetic})", (layer.id,))
         _measure(cur, layer)
-    # A source that rows of history still name stays, and with it the mark on the layer.
     cur.execute("UPDATE geocloud.load SET source_id = NULL WHERE source_id IN (" + synthetic + ")", (layer.id,))
     cur.execute("DELETE FROM geocloud.source WHERE layer = %s AND synthetic", (layer.id,))
     return int(ours)
