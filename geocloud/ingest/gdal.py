@@ -288,10 +288,12 @@ def _errors(name: str) -> Iterator[None]:
         yield
     except (DataSourceError, DataLayerError) as exc:
         reason = re.sub(r"'[^']*/([^/']+)'", r"\1", str(exc))
+        reason = re.sub(r"(?:/[^\s/]+)+/[\w.]+\.cpp, \d+: ", "", reason)
         reason = reason.split("; It might help")[0][:300]
         code = "GC-105" if _SYNTAX.search(reason) else "GC-102"
         raise refuse(Finding.of(code, path=name, reason=reason)) from exc
-    except (pa.ArrowException, OSError) as exc:
+    except (pa.ArrowException, OSError, UnboundLocalError, UnicodeDecodeError) as exc:
+        # UnboundLocalError: pyogrio's for a coordinate system that GDAL cannot write out as text.
         raise refuse(Finding.of("GC-105", path=name, reason=str(exc)[:300])) from exc
 
 

@@ -14,8 +14,12 @@ import glob
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from xml.parsers import expat
+
+import pyproj
+from pyproj.exceptions import CRSError
 
 from geocloud.ingest.archive import is_archive, unpack
 from geocloud.ingest.encoding import Encoding, decide, decode, normalised, rewrite_as_utf8, sample_text
@@ -136,6 +140,9 @@ class _Opener:
             return self._json(path, name, layer)
         if suffix in _XML:
             return self._xml(path, name, layer)
+        if suffix == ".dxf" and _is_text(head) and not _ends_as_dxf(path):
+            reason = {"en": "the closing EOF is missing", "zh": "缺少结尾的 EOF"}
+            raise refuse(Finding.of("GC-105", path=name, reason=reason))
         return self._gdal(path, name, layer)
 
     def _within_size(self, path: Path, name: str) -> None:
@@ -195,6 +202,10 @@ class _Opener:
     def _shapefile(self, path: Path, name: str) -> Source:
         parts = inspect(path, self.workspace.folder())
         self.findings += parts.findings
+        prj = sibling(parts.path, ".prj")
+        if prj is not None and not _is_crs(prj):
+            self.findings.append(Finding.of("GC-318", path=prj.name))
+            parts = replace(parts, path=_without(parts.path, prj, self.workspace.folder()))
         return self._dbase(parts.path, sibling(path, ".dbf") or path, name, path.stem, parts.count)
 
     def _dbf(self, path: Path, name: str) -> Source:
@@ -315,6 +326,29 @@ def _main_file(path: Path) -> Path:
 def _head(path: Path) -> bytes:
     with path.open("rb") as stream:
         return stream.read(_HEAD)
+
+
+def _is_crs(prj: Path) -> bool:
+    """Whether a .prj holds a coordinate system at all."""
+    try:
+        pyproj.CRS.from_user_input(prj.read_text(encoding="utf-8", errors="replace").strip())
+    except CRSError:
+        return False
+    return True
+
+
+def _without(shp: Path, part: Path, folder: Path) -> Path:
+    """A folder of links to all parts of a shapefile but one."""
+    for other in shp.parent.glob(f"{glob.escape(shp.stem)}.*"):
+        if other != part:
+            (folder / other.name).symlink_to(other.resolve())
+    return folder / shp.name
+
+
+def _ends_as_dxf(path: Path) -> bool:
+    with path.open("rb") as stream:
+        stream.seek(max(0, path.stat().st_size - 1024))
+        return stream.read().rstrip(b"\x00\x1a \t\r\n").upper().endswith(b"EOF")
 
 
 def _is_text(head: bytes) -> bool:

@@ -125,13 +125,14 @@ def _gdal_wkt(texts: list[str], folder: Path) -> list[bytes | None]:
     with path.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream)
         writer.writerow(["id", "WKT"])
-        writer.writerows(enumerate(texts))
+        writer.writerows((i, t.replace("\x00", " ")) for i, t in enumerate(texts))
     with warnings.catch_warnings():
         # What GDAL cannot parse comes back as None and is told with its row.
         warnings.simplefilter("ignore")
-        _, _, geometry, _ = pyogrio.raw.read(path, columns=[])
+        _, _, geometry, (ids,) = pyogrio.raw.read(path, columns=["id"])
     path.unlink()
-    return [None] * len(texts) if geometry is None else list(geometry)
+    by_id = {} if geometry is None else dict(zip([str(i) for i in ids], geometry, strict=True))
+    return [by_id.get(str(i)) for i in range(len(texts))]
 
 
 def _kind(raw: bytes, at: int) -> tuple[str, int, int, bool]:

@@ -101,6 +101,16 @@ def test_missing_parts(tmp_path: Path, missing: str, rule: str | None) -> None:
     assert ("GC-203" in codes) == (missing == ".cpg")
 
 
+def test_a_prj_that_is_none_counts_as_missing(tmp_path: Path) -> None:
+    path = _shapefile(tmp_path)
+    path.with_suffix(".prj").write_bytes(b"GEOGCS[\x00\xff nonsense")
+    with open_source(path) as source:
+        assert source.crs is None
+    table, shapes, codes = _rows(path)
+    _same(table, shapes)
+    assert "GC-318" in codes
+
+
 def test_upper_case_parts(tmp_path: Path) -> None:
     for part in _shapefile(tmp_path).parent.iterdir():
         part.rename(part.with_name("JD" + part.suffix.upper()))
@@ -504,3 +514,5 @@ def test_dxf_text_in_gbk(tmp_path: Path) -> None:
     path.write_bytes(text.encode("gbk"))
     table, shapes, _ = _rows(path)
     assert (table[0]["Layer"], table[0]["Text"], shapes[0].x) == ("注记", "东昌湖", 408653.6)
+    path.write_bytes(text.encode("gbk").replace(b"EOF\n", b""))
+    assert _refused(path) == "GC-105"
