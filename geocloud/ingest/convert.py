@@ -257,7 +257,7 @@ def _parse(values: pa.Array) -> tuple[NDArray[np.datetime64], NDArray[np.int64],
         return out
 
     frame = pd.DataFrame({"year": pick("y"), "month": pick("m", "m2", "m3"), "day": pick("d", "d2", "d3")})
-    day = pd.to_datetime(frame, errors="coerce").to_numpy(dtype="datetime64[us]")
+    day = pd.to_datetime(frame, errors="coerce").to_numpy(dtype="datetime64[us]", copy=True)
     hour, minute, second = (np.nan_to_num(pick(n)) for n in ("h", "mi", "s"))
     fraction = pd.to_numeric("0." + parts["f"].fillna("0"), errors="coerce").to_numpy(dtype=np.float64, na_value=0.0)
     day[(hour > 23) | (minute > 59) | (second > 59)] = np.datetime64("NaT")

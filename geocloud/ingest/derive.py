@@ -22,8 +22,9 @@ _COORDINATE_RULES = frozenset(f"GC-{n}" for n in range(120, 126))
 class DerivedSource(Source):
     """Rows of another source whose `where` columns have the given text, with `add` columns, maybe without geometry.
 
-    Empty cells of `fill` columns get the given text. A value of `add` is a text in which `{column}` stands for the row's value and `{row}` for its 1-based
-    number in the file; columns of the same name are replaced. Rows are numbered after picking.
+    Empty cells of `fill` columns get the given text. A value of `add` is a text in which `{column}` stands for
+    the row's value and `{row}` for its 1-based number in the file; columns of the same name are replaced. Rows
+    are numbered after picking.
     """
 
     def __init__(
@@ -77,8 +78,8 @@ class DerivedSource(Source):
             table = table.set_column(table.column_names.index(name), name, pc.if_else(empty, value, text))
         for name, template in self._add.items():
             values = pa.array(_filled(template, table, batch.start_row + places + 1), pa.string())
-            at = table.column_names.index(name) if name in table.column_names else -1
-            table = table.set_column(at, name, values) if at >= 0 else table.append_column(name, values)
+            columns = {c: table.column(c) for c in table.column_names}
+            table = pa.table(columns | {name: values})
         table = table.select([f.name for f in self.fields])
         new_row = {int(p): done + i + 1 for i, p in enumerate(places)}
         findings = []

@@ -302,6 +302,9 @@ def _copy(cur: Any, statement: str, pipeline: Pipeline, encoder: RowEncoder) -> 
     except psycopg2.Error as exc:
         if stream.error is not None:
             raise stream.error from None
+        if cur.connection.closed:
+            # Out of COPY the driver reports a lost connection in words of its own.
+            raise psycopg2.OperationalError("server closed the connection") from exc
         if is_infrastructure(exc):
             raise
         raise IngestError(

@@ -112,7 +112,7 @@ def repair(geometry: Array, wanted: GeometryType, found: Collector) -> Shapes:
 
 
 def _nothing_there(out: Shapes, found: Collector) -> None:
-    empty: Mask = np.asarray(shapely.is_missing(out.array) | shapely.is_empty(out.array))
+    empty: Mask = np.logical_or(shapely.is_missing(out.array), shapely.is_empty(out.array))
     if empty.any():
         found.mark("GC-401", empty & ~found.rejected)
         out.put(empty, None)
@@ -121,11 +121,11 @@ def _nothing_there(out: Shapes, found: Collector) -> None:
 def _places(out: Shapes, found: Collector) -> None:
     boxes, xy = out.boxes, out.xy
     with np.errstate(invalid="ignore"):
-        bad = (np.abs(boxes[:, [0, 2]]) > 180).any(axis=1) | (np.abs(boxes[:, [1, 3]]) > 90).any(axis=1)
+        bad: Mask = np.asarray((np.abs(boxes) > np.array([180.0, 90.0, 180.0, 90.0])).any(axis=1))
     # The sum is finite only if every part is; a NaN vertex need not show in the bounds.
     if not np.isfinite(xy.sum()):
         broken = ~np.isfinite(xy).all(axis=1)
-        bad |= np.bincount(np.repeat(np.arange(len(out)), out.counts)[broken], minlength=len(out)) > 0
+        bad[np.repeat(np.arange(len(out)), out.counts)[broken]] = True
     found.places = np.column_stack([(boxes[:, 0] + boxes[:, 2]) / 2, (boxes[:, 1] + boxes[:, 3]) / 2])
     if bad.any():
         found.places[bad] = np.nan
@@ -199,7 +199,7 @@ def _without_repeats(out: Shapes, found: Collector) -> None:
     owner = np.repeat(np.arange(len(out)), before)
     candidates = np.zeros(len(out), dtype=bool)
     candidates[owner[1:][same & (owner[1:] == owner[:-1])]] = True
-    candidates &= ~np.isin(out.kinds, (0, 4))
+    candidates &= np.isin(out.kinds, (1, 3, 5, 6))
     places = np.flatnonzero(candidates)
     if not len(places):
         return
@@ -211,7 +211,8 @@ def _without_repeats(out: Shapes, found: Collector) -> None:
 
 
 def _valid(out: Shapes, wanted: GeometryType, found: Collector) -> None:
-    areal = np.isin(out.kinds, (3, 6))
+    # A collection in a layer of any geometry is held to the same rule as its parts.
+    areal = np.isin(out.kinds, (3, 6, 7))
     broken = areal & ~shapely.is_valid(out.array)
     places = np.flatnonzero(broken)
     if not len(places):
@@ -223,6 +224,9 @@ def _valid(out: Shapes, wanted: GeometryType, found: Collector) -> None:
     split = np.zeros(len(out), dtype=np.int64)
     results: Array = np.full(len(places), None, dtype=object)
     for k, i in enumerate(places.tolist()):
+        if out.kinds[i] == 7:
+            results[k] = None if mended[k].is_empty else mended[k]
+            continue
         parts = shapely.get_parts(shapely.get_parts(mended[k]))
         areal_parts = parts[(shapely.get_type_id(parts) == 3) & (shapely.area(parts) > 0)]
         left_out[i] = len(parts) - len(areal_parts)
