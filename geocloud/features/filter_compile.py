@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Final
+from typing import Any, Final
 
 import shapely
 
@@ -38,7 +38,7 @@ from geocloud.features.filter_nodes import (
 )
 from geocloud.features.filter_shapes import mixed, rectangles, stored
 from geocloud.features.filter_temporal import Moment, Span, compare, relate
-from geocloud.features.params import box_clause, unknown_property
+from geocloud.features.params import box_clause, intersects, unknown_property
 from geocloud.geodesy.crs import Crs
 
 __all__ = ["Compiler"]
@@ -84,7 +84,6 @@ _ARITHMETIC: Final = {
     "div": "integer_divide",
 }
 _SPATIAL: Final = {
-    "s_intersects": "ST_Intersects",
     "s_equals": "ST_Equals",
     "s_touches": "ST_Touches",
     "s_crosses": "ST_Crosses",
@@ -383,11 +382,12 @@ class Compiler:
             fast = self._point_in_box(op, right)
             if fast:
                 return fast
-        a, b = self._geometry(op, left), self._geometry(op, right)
-        if op == "s_disjoint":
-            return f"(NOT ST_Intersects({a}, {b}))"
+        if op in ("s_intersects", "s_disjoint"):
+            pairs = [intersects(self._layer, a, b) for a in self._parts(left) for b in self._parts(right)]
+            return f"({' OR '.join(pairs)})" if op == "s_intersects" else f"(NOT ({' OR '.join(pairs)}))"
+        a, b = self._whole(op, left), self._whole(op, right)
         relation = f"{_SPATIAL[op]}({a}, {b})"
-        if op == "s_intersects" or self._layer.spec.geometry != "geometry" or not isinstance(left, Property):
+        if self._layer.spec.geometry != "geometry" or not isinstance(left, Property):
             return relation
         # PostGIS relates no collections: for those it is unknown. The box test brings the index back.
         return f"({a} && {b} AND CASE WHEN ST_GeometryType({a}) <> 'ST_GeometryCollection' THEN {relation} END)"
@@ -400,12 +400,21 @@ class Compiler:
         inside = " OR ".join(box_clause(self._binder, self._layer, b) for b in boxes)
         return f"({inside})" if op == "s_intersects" else f"(NOT ({inside}))"
 
-    def _geometry(self, op: str, node: Node) -> str:
+    def _parts(self, node: Node) -> list[str]:
+        """SQL of a geometry, a mixed collection as its members; what it meets, one of them meets."""
+        if isinstance(node, Property):
+            return [self._column(node)]
+        assert isinstance(node, Shape | Box)
+        geometry = stored(node, self._system)
+        return [self._literal(g) for g in (geometry.geoms if mixed(geometry) else [geometry])]
+
+    def _whole(self, op: str, node: Node) -> str:
+        """SQL of a geometry of one kind."""
         if isinstance(node, Property):
             return self._column(node)
         assert isinstance(node, Shape | Box)
         geometry = stored(node, self._system)
-        if mixed(geometry) and op not in ("s_intersects", "s_disjoint"):
+        if mixed(geometry):
             raise bad(
                 node.at,
                 f"`{op.upper()}` is not defined for a collection that mixes points, lines and areas",
@@ -413,6 +422,9 @@ class Compiler:
                 "Use S_INTERSECTS or S_DISJOINT, or one kind of geometry (OGC 06-103r4, 6.1.15).",
                 "请用 S_INTERSECTS 或 S_DISJOINT,或只用一种几何类型。",
             )
+        return self._literal(geometry)
+
+    def _literal(self, geometry: Any) -> str:
         return f"ST_GeomFromWKB({self._binder.bind(shapely.to_wkb(geometry), 'bytea')}, 4490)"
 
     def _type_error(self, node: Node, kind: str, wanted: str, wanted_zh: str) -> InvalidParameter:

@@ -36,6 +36,7 @@ __all__ = [
     "TimeRange",
     "area_clause",
     "box_clause",
+    "intersects",
     "parse_bbox",
     "parse_datetime",
     "parse_simple_filters",
@@ -83,7 +84,7 @@ def parse_bbox(binder: Binder, text: str, layer: Layer, system: Crs | None = Non
     areas = read_box([n for n in numbers if n is not None], system, "bbox")
     if layer.spec.geometry == "none":
         return "FALSE"
-    clauses = [box_clause(binder, layer, a) if isinstance(a, Box) else area_clause(binder, a) for a in areas]
+    clauses = [box_clause(binder, layer, a) if isinstance(a, Box) else area_clause(binder, layer, a) for a in areas]
     return clauses[0] if len(clauses) == 1 else f"({' OR '.join(clauses)})"
 
 
@@ -94,7 +95,7 @@ def box_clause(binder: Binder, layer: Layer, box: Box) -> str:
     and lets in points just outside.
     """
     if layer.spec.geometry != "point":
-        return area_clause(binder, box.geometry())
+        return area_clause(binder, layer, box.geometry())
     west, south = binder.bind(box.west, "float8"), binder.bind(box.south, "float8")
     east, north = binder.bind(box.east, "float8"), binder.bind(box.north, "float8")
     return (
@@ -103,10 +104,23 @@ def box_clause(binder: Binder, layer: Layer, box: Box) -> str:
     )
 
 
-def area_clause(binder: Binder, geometry: Any) -> str:
+def area_clause(binder: Binder, layer: Layer, geometry: Any) -> str:
     """SQL that is true for features meeting a shapely geometry in EPSG:4490, x = longitude; uses the index."""
     placeholder = binder.bind(shapely.to_wkb(geometry, include_srid=False), "bytea")
-    return f'ST_Intersects("geom", ST_GeomFromWKB({placeholder}, 4490))'
+    return intersects(layer, '"geom"', f"ST_GeomFromWKB({placeholder}, 4490)")
+
+
+def intersects(layer: Layer, a: str, b: str) -> str:
+    """SQL of two geometries meeting, the first perhaps a column of `layer`, the second of one kind.
+
+    Collections, which only a layer of any geometry can hold, are taken apart: GEOS misses their points when the
+    other geometry is a prepared line (seen with GEOS 3.11).
+    """
+    if layer.spec.geometry != "geometry":
+        return f"ST_Intersects({a}, {b})"
+    parts = f"EXISTS (SELECT FROM ST_Dump({a}) d WHERE ST_Intersects(d.geom, {b}))"
+    test = f"CASE WHEN ST_GeometryType({a}) = 'ST_GeometryCollection' THEN {parts} ELSE ST_Intersects({a}, {b}) END"
+    return f"({a} && {b} AND {test})"
 
 
 def read_datetime(text: str, parameter: str = "datetime") -> TimeRange:

@@ -266,6 +266,24 @@ def test_escapes_in_text(asker: Asker, written: str, meant: str) -> None:
     assert read_text(written, Limits(WebSettings())).value == meant
 
 
+def test_whole_numbers_are_exact(asker: Asker) -> None:
+    """Beyond 2^53 too, where doubles are not, and against numbers that no integer column can hold."""
+    layer = LAYERS["none"]
+    every = asker.where(layer, lambda r: r["n"] is not None)
+    odd = asker.where(layer, lambda r: r["n"] == 2**53 + 1)
+    assert odd
+    for language, write in (("cql2-text", lambda v: f"n = {v}"), ("cql2-json", lambda v: _equals_json(v))):
+        assert asker.filtered(layer, write(2**53 + 1), language) == odd
+        assert asker.filtered(layer, write(2**53), language) == set()
+    assert asker.filtered(layer, f"n < {2**63}") == every
+    assert asker.filtered(layer, f"n >= {2**63}.5 OR n = {2**63} OR n IN ({2**63}, 0.5) OR n > 1e300") == set()
+    assert asker.filtered(layer, f"n > -{2**63 + 1}") == every
+
+
+def _equals_json(value: int) -> str:
+    return f'{{"op": "=", "args": [{{"property": "n"}}, {value}]}}'
+
+
 def test_powers_are_read_from_the_right(asker: Asker) -> None:
     assert asker.filtered(LAYERS["none"], "2 ^ 3 ^ 2 = 512") == set(asker.rows["none"])
 

@@ -26,17 +26,18 @@ _FUZZ = settings(
 )
 _FUNCTIONS = (
     "ST_Intersects|ST_Equals|ST_Touches|ST_Crosses|ST_Within|ST_Contains|ST_Overlaps|ST_GeometryType|ST_GeomFromWKB|"
-    "ST_MakeEnvelope|ST_X|ST_Y|isfinite|geocloud\\.(?:casei|accenti|add|subtract|multiply|divide|power|modulo|integer_divide)"
+    "ST_MakeEnvelope|ST_Dump|ST_X|ST_Y|isfinite|geocloud\\.(?:casei|accenti|add|subtract|multiply|divide|power|modulo|integer_divide)"
 )
-_WORDS = "AND|OR|NOT|IS|NULL|LIKE|ANY|ARRAY|BETWEEN|TRUE|FALSE|CASE|WHEN|THEN|END|AT TIME ZONE INTERVAL '08:00'"
+_WORDS = (
+    "AND|OR|NOT|IS|NULL|LIKE|ANY|ARRAY|BETWEEN|TRUE|FALSE|CASE|WHEN|THEN|ELSE|END|EXISTS|SELECT FROM|d WHERE|"
+    "AT TIME ZONE INTERVAL"
+).replace(" ", r"\ ")
 _COLUMNS = "|".join([*FIELDS, "geom", "valid_from", "valid_to"])
 # Every piece of SQL that a filter may consist of.
 _KNOWN = re.compile(
     rf"""(?:\s+ | \$[0-9]+ | "(?:{_COLUMNS})" | \b(?:{_FUNCTIONS})(?=\() | \b(?:{_WORDS})\b
-      | ::(?:text|bigint|numeric|float8|boolean|date|timestamptz|bytea)\b(?:\[\])?
-      | '-?infinity'(?=::) | 'ST_GeometryCollection' | \b4490\b | && | <> | <= | >= | [=<>(),\[\]])*""".replace(
-        "AT TIME ZONE INTERVAL", "AT\\ TIME\\ ZONE\\ INTERVAL"
-    ),
+      | \bd\.geom\b | ::(?:text|bigint|numeric|float8|boolean|date|timestamptz|bytea)\b(?:\[\])?
+      | '08:00' | '-?infinity'(?=::) | 'ST_GeometryCollection' | \b4490\b | && | <> | <= | >= | [=<>(),\[\]])*""",
     re.VERBOSE,
 )
 
