@@ -8,8 +8,10 @@ layer's definition, values are bound. A name that is hidden, not queryable or ab
 
 What the standard leaves to the server, here: arithmetic is done in doubles and gives null where a result does not exist
 (1/0); `div` and `%` cut towards zero; a date against a timestamp is compared by the day in Beijing; text is ordered as
-the database orders it; `valid_from` and `valid_to` are null where open, and greater or smaller than every instant; the
-edges of a geometry literal are straight in longitude and latitude. Array functions and custom functions do not exist.
+the database orders it; `valid_from` and `valid_to` are null where open, and greater or smaller than every instant;
+INTERVAL(valid_from, valid_to) is closed like every interval of CQL2, though a row is no longer valid at `valid_to`; the
+edges of a geometry literal are straight in longitude and latitude; a stored collection that mixes points, lines and
+areas meets or does not meet, all other relations to it are unknown. Array and custom functions do not exist.
 """
 
 from __future__ import annotations
