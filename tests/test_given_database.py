@@ -133,13 +133,19 @@ def test_encoding(bare: Bare, own_settings: Make) -> None:
         pytest.param("postgresql://a@127.0.0.1:1/a", DatabaseError, "cannot be reached", id="nobody-listens"),
         pytest.param("postgresql://city:wrong@127.0.0.1:{port}/city", DatabaseError, "refused the user", id="password"),
         pytest.param("postgresql://city:city@127.0.0.1:{port}/x", DatabaseError, "does not exist", id="no-database"),
+        pytest.param(
+            "postgresql://who:x@/city?host={socket}&port={port}", DatabaseError, "refused the user", id="role"
+        ),
+        pytest.param("postgresql://city:city@127.0.0.1:{port}/closed", DatabaseError, "role may not", id="closed"),
         pytest.param("what is this", SettingsError, "is not a PostgreSQL URL", id="not-a-url"),
         pytest.param("mysql://a/b", SettingsError, "is not a PostgreSQL URL", id="another-database"),
     ],
 )
 def test_bad_urls(bare: Bare, own_settings: Make, url: str, kind: type[DatabaseError], words: str) -> None:
+    bare.sql("CREATE DATABASE closed; REVOKE ALL ON DATABASE closed FROM PUBLIC")
+    made = url.format(port=bare.port, socket=psycopg2.extensions.parse_dsn(bare.admin)["host"])
     with pytest.raises(kind, match=words) as caught:
-        cluster.ensure(own_settings(database_url=url.format(port=bare.port)))
+        cluster.ensure(own_settings(database_url=made))
     assert type(caught.value) is kind
     assert "wrong" not in caught.value.message()
 

@@ -132,7 +132,7 @@ def _sqlstate(exc: BaseException) -> str | None:
 _FAMILIES: tuple[tuple[tuple[str, ...], tuple[str, ...], tuple[str, str, str, str]], ...] = (
     (
         ("28",),
-        ("password authentication failed", "no pg_hba.conf entry", "Peer authentication failed"),
+        ("authentication failed", "no pg_hba.conf entry", 'FATAL: role "'),
         (
             "The database refused the user name or password.",
             "数据库拒绝了用户名或密码。",
@@ -142,7 +142,7 @@ _FAMILIES: tuple[tuple[tuple[str, ...], tuple[str, ...], tuple[str, str, str, st
     ),
     (
         ("3D000",),
-        ("does not exist",),
+        ('FATAL: database "',),
         (
             "The database named in the URL does not exist.",
             "URL 中指定的数据库不存在。",
@@ -192,7 +192,7 @@ _FAMILIES: tuple[tuple[tuple[str, ...], tuple[str, ...], tuple[str, str, str, st
     ),
     (
         ("42501",),
-        (),
+        ("permission denied",),
         (
             "The database role may not do this.",
             "数据库角色无此权限。",
