@@ -17,7 +17,7 @@ from benchmarks.city import City
 from benchmarks.process import free_port
 from geocloud.catalogue.publish import sync
 from geocloud.catalogue.spec import read_layers
-from geocloud.db.cluster import Urls, admin_url, session
+from geocloud.db.cluster import Urls, admin_url, session, status
 from geocloud.db.migrate import migrate
 from geocloud.db.pool import connect
 from geocloud.settings import CitySettings, DatabaseSettings
@@ -39,6 +39,14 @@ class Ground:
     urls: Urls
     city: City
     size: Size
+
+    @property
+    def pid(self) -> int:
+        """PostgreSQL's first process."""
+        pid = status(self.settings).pid
+        if pid is None:
+            raise RuntimeError(f"no database runs in {self.settings.home}")
+        return pid
 
     def env(self) -> dict[str, str]:
         """Environment of a geocloud process on this database."""

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -17,7 +17,7 @@ from benchmarks.answers import Comparison, compare
 from benchmarks.asks import Ask
 from benchmarks.city import City
 from benchmarks.peers.base import Endpoint, NotOffered
-from benchmarks.process import get
+from benchmarks.process import cpu_of, family, get
 from benchmarks.workloads import Workload
 from benchmarks.wrk import Round, wrk
 
@@ -71,6 +71,8 @@ class Cell:
             "p99_ms": self.middle("p99_ms"),
             "bytes": self.middle("bytes"),
             "errors": self.errors,
+            "server_ms": self.middle("server_ms"),
+            "database_ms": self.middle("database_ms"),
             "spread": self.spread,
             "rounds": [asdict(r) for r in self.rounds],
         }
@@ -105,9 +107,13 @@ def measure(
     rounds: int,
     seconds: float,
     folder: Path,
+    database_pid: int,
     say: Callable[[str], None],
 ) -> list[Cell]:
-    """Cells of a workload at its concurrencies: in every round each endpoint has its turn, in changing order."""
+    """Cells of a workload at its concurrencies: in every round each endpoint has its turn, in changing order.
+
+    `database_pid` is PostgreSQL's first process, whose family's processor time is shared out over the answers.
+    """
     cells = []
     for connections in workload.connections:
         row: dict[str, Cell] = {}
@@ -137,9 +143,12 @@ def measure(
                 if slow and connections > 1 and number > 0:
                     continue
                 say(f"{workload.key} x{connections}, round {number + 1} of {rounds}: {endpoint.name}")
-                cell.rounds.append(
-                    rounds_of(endpoint.server.port, targets, connections, seconds, folder, endpoint.headers, slow)
-                )
+                before = endpoint.server.cpu(), cpu_of(family(database_pid))
+                port, headers = endpoint.server.port, endpoint.headers
+                one = rounds_of(port, targets, connections, seconds, folder, headers, slow)
+                after = endpoint.server.cpu(), cpu_of(family(database_pid))
+                spent = [(b - a) * 1e3 / max(1, one.requests) for a, b in zip(before, after, strict=True)]
+                cell.rounds.append(replace(one, server_ms=spent[0], database_ms=spent[1]))
         cells += row.values()
     return cells
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import psutil
 
-__all__ = ["Answer", "Server", "Unavailable", "free_port", "get"]
+__all__ = ["Answer", "Server", "Unavailable", "cpu_of", "family", "free_port", "get"]
 
 START_SECONDS = 90.0
 
@@ -57,6 +57,27 @@ def get(port: int, path: str, headers: Mapping[str, str] | None = None, timeout:
         )
     finally:
         conn.close()
+
+
+def cpu_of(pids: Sequence[int]) -> float:
+    """Processor seconds, user and system, of live processes."""
+    total = 0.0
+    for pid in pids:
+        try:
+            times = psutil.Process(pid).cpu_times()
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
+            continue
+        total += times.user + times.system
+    return total
+
+
+def family(pid: int) -> list[int]:
+    """A process and all that descend from it."""
+    try:
+        leader = psutil.Process(pid)
+        return [p.pid for p in (leader, *leader.children(recursive=True))]
+    except psutil.NoSuchProcess:
+        return []
 
 
 class Server:
@@ -113,14 +134,7 @@ class Server:
 
     def pids(self) -> list[int]:
         """Every live process of the server."""
-        found: list[int] = []
-        for child in self._children:
-            try:
-                leader = psutil.Process(child.pid)
-                found += [p.pid for p in (leader, *leader.children(recursive=True))]
-            except psutil.NoSuchProcess:
-                continue
-        return found
+        return [pid for child in self._children for pid in family(child.pid)]
 
     def pss(self) -> int:
         """Proportional set size of all processes in bytes: shared pages are counted once over all of them."""
@@ -131,6 +145,10 @@ class Server:
             except (psutil.NoSuchProcess, psutil.AccessDenied):
                 continue
         return total
+
+    def cpu(self) -> float:
+        """Processor seconds used so far by all live processes."""
+        return cpu_of(self.pids())
 
     def stop(self) -> None:
         """Ends every process this object started, gently first."""

@@ -38,7 +38,7 @@ class _Pool:
 
     async def open(self, dsn: str, size: int) -> None:
         for _ in range(size):
-            conn = await asyncpg.connect(dsn, statement_cache_size=0)
+            conn = await asyncpg.connect(dsn)
             await conn.set_type_codec("text", schema="pg_catalog", encoder=bytes, decoder=bytes, format="binary")
             self.free.put_nowait({name: await conn.prepare(sql) for name, sql in self.sql.items()})
 

@@ -132,21 +132,23 @@ def markdown(result: Result, workloads: Mapping[str, Workload]) -> str:
 def _load_table(result: Result, workloads: Mapping[str, Workload]) -> str:
     lines = [
         "`x raw` is req/s over raw's, `x best peer` over the best peer's; the target is judged at 16 connections. "
-        "Spread is the widest difference between rounds over the median.\n",
-        "| workload | conc | endpoint | req/s | p50 ms | p99 ms | bytes | errors | spread | x raw | x best peer "
-        "| target | met? |",
-        "|---|--:|---|--:|--:|--:|--:|--:|--:|--:|--:|---|---|",
+        "Spread is the widest difference between rounds over the median. `server` and `database` are ms of processor "
+        "time an answer.\n",
+        "| workload | conc | endpoint | req/s | p50 ms | p99 ms | server | database | bytes | errors | spread | x raw "
+        "| x best peer | target | met? |",
+        "|---|--:|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|---|---|",
     ]
     for c in result.cells:
         workload = workloads[c.workload]
         head = f"| {workload.title} | {c.connections} | {c.endpoint} "
         if c.refused:
-            lines.append(f"{head}| not offered: {c.refused} | | | | | | | | | |")
+            lines.append(f"{head}| not offered: {c.refused} | | | | | | | | | | | |")
             continue
         r = _ratios(c, result.cells, workload)
         met = "" if r["met"] is None else ("yes" if r["met"] else "**no**")
         lines.append(
             f"{head}| {_short(c.rate)} | {_short(c.middle('p50_ms'))} | {_short(c.middle('p99_ms'))} "
+            f"| {_short(c.middle('server_ms'))} | {_short(c.middle('database_ms'))} "
             f"| {c.middle('bytes'):.0f} | {c.errors} | {c.spread:.0%} | {_short(r['x_raw'])} "
             f"| {_short(r['x_best_peer'])} | {r['target']} | {met} |"
         )

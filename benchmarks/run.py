@@ -150,7 +150,7 @@ def _load(plan: Plan, base: Ground, folder: Path, started: Mapping[str, Endpoint
                 compared[endpoint.name] = compare_workload(base.city, endpoint, asks)
             except NotOffered:
                 continue
-        result.cells += measure(workload, asks, endpoints, plan.rounds, plan.seconds, folder, say)
+        result.cells += measure(workload, asks, endpoints, plan.rounds, plan.seconds, folder, base.pid, say)
     for row in result.memory:
         row["after_mib"] = started[row["endpoint"]].server.pss() / 2**20
 

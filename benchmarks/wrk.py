@@ -35,7 +35,10 @@ end
 
 @dataclass(frozen=True)
 class Round:
-    """One run: requests a second, latency in ms, bytes an answer (head included), errors of any kind."""
+    """One run: requests a second, latency in ms, bytes an answer (head included), errors of any kind.
+
+    `server_ms` and `database_ms` are processor time an answer, of all processes of the server and of PostgreSQL.
+    """
 
     rate: float
     p50_ms: float
@@ -43,6 +46,8 @@ class Round:
     bytes: float
     errors: int
     requests: int
+    server_ms: float = 0.0
+    database_ms: float = 0.0
 
 
 def version() -> str:
