@@ -26,7 +26,10 @@ def document() -> ModuleType:
     return module
 
 
-@pytest.mark.parametrize(("page", "file"), [("settings_page", "settings.md"), ("exit_codes_page", "exit-codes.md")])
+@pytest.mark.parametrize(
+    ("page", "file"),
+    [("settings_page", "settings.md"), ("exit_codes_page", "exit-codes.md"), ("rules_page", "rules.md")],
+)
 def test_page_is_as_written_from_the_code(document: ModuleType, page: str, file: str) -> None:
     assert (_ROOT / "docs" / file).read_text(encoding="utf-8") == getattr(document, page)(), "run `make docs`"
 

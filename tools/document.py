@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writes docs/settings.md and docs/exit-codes.md from the code; a test fails when they differ."""
+"""Writes docs/settings.md, docs/exit-codes.md and docs/rules.md from the code; a test fails when they differ."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 from geocloud import errors
+from geocloud.ingest.codes import rules
 from geocloud.settings import CitySettings, DatabaseSettings, IngestSettings, WebSettings
 
 _DOCS = Path(__file__).resolve().parent.parent / "docs"
@@ -56,6 +57,27 @@ def exit_codes_page() -> str:
     return "\n".join(lines) + "\n"
 
 
+def rules_page() -> str:
+    """docs/rules.md: every numbered rule of reading and loading files."""
+    severities = {"error": "错误 error", "warning": "警告 warning", "info": "提示 info"}
+    lines = [
+        "# 入库规则编号 · Numbered rules",
+        "",
+        "报告里的每一条都带有其中一个编号。“错误”的行不入库，进入隔离文件；“警告”和“提示”的行照常入库。",
+        "本页由 `make docs` 生成。",
+        "",
+        "Every finding of a report has one of these codes. Rows with an *error* go to the quarantine file; rows with a",
+        "*warning* or *info* are loaded. This page is written by `make docs`.",
+        "",
+        "| 编号 | 级别 | 规则 | 说明 | rule | explanation |",
+        "|---|---|---|---|---|---|",
+    ]
+    for one in rules().values():
+        cells = (one.code, severities[one.severity], one.title.zh, one.explanation.zh, one.title.en, one.explanation.en)
+        lines.append("| " + " | ".join(c.replace("|", "\\|").replace("\n", " ") for c in cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
 def _plain(value: object) -> str:
     return str(list(value)) if isinstance(value, tuple) else str(value)
 
@@ -76,3 +98,4 @@ if __name__ == "__main__":
     _DOCS.mkdir(exist_ok=True)
     (_DOCS / "settings.md").write_text(settings_page(), encoding="utf-8")
     (_DOCS / "exit-codes.md").write_text(exit_codes_page(), encoding="utf-8")
+    (_DOCS / "rules.md").write_text(rules_page(), encoding="utf-8")
