@@ -38,7 +38,7 @@ def command(
     encoding: Annotated[
         str | None, typer.Option(help="Encoding of text, if wrongly told: gb18030 … (文字编码).")
     ] = None,
-    file_layer: Annotated[str | None, typer.Option(help="Layer or sheet in the file (文件内图层或工作表).")] = None,
+    source_layer: Annotated[str | None, typer.Option(help="Layer or sheet in the file (文件内图层或工作表).")] = None,
     column: Annotated[
         list[str] | None, typer.Option(help="field=column, where names do not tell; may be repeated (字段对应).")
     ] = None,
@@ -86,7 +86,7 @@ def command(
             if layer is None:
                 results = _osm(settings, urls.owner, catalogue, file, options, quiet=as_json)
             else:
-                target, reading = _layer(catalogue, layer), FileOptions(crs, encoding, file_layer)
+                target, reading = _layer(catalogue, layer), FileOptions(crs, encoding, source_layer)
                 results = [_one(settings, urls.owner, target, file, reading, options, as_json)]
     if report is not None:
         _write_report(report, results)
