@@ -20,6 +20,9 @@ __all__ = ["plan_sync", "read_catalogue", "sync"]
 # Key of the advisory lock that lets one sync run at a time in a database.
 _LOCK = 0x6765_6F01
 
+# Layers changed in one transaction: each takes some 12 locks, of the 6,400 a database has by default.
+_SLICE = 200
+
 # How long a sync waits for a layer that is being written or read.
 _LOCK_TIMEOUT = "60s"
 
@@ -51,12 +54,24 @@ def plan_sync(conn: psycopg2.extensions.connection, layers: Mapping[str, LayerSp
 def sync(
     conn: psycopg2.extensions.connection, layers: Mapping[str, LayerSpec], codes: Mapping[str, CodeList]
 ) -> list[Step]:
-    """Publishes all definitions in one transaction and returns the steps taken.
+    """Publishes the definitions and returns the steps taken.
 
-    Waits for a sync that is already running, and for writes of the layers it changes. Raises SyncRefused, with
-    nothing changed, when a step would lose data or a new key is not unique among the rows; CatalogueError when a
-    layer stays busy.
+    One transaction for up to 200 layers to be changed; more go in slices of 200, each whole, because the database
+    can lock only so many tables at once. What is refused is refused before the first slice. Waits for a sync that is
+    already running, and for writes of the layers it changes. Raises SyncRefused, with nothing changed, when a step
+    would lose data or a new key is not unique among the rows; CatalogueError when a layer stays busy.
     """
+    taken: list[Step] = []
+    while True:
+        steps, more = _sync_slice(conn, layers, codes)
+        taken += steps
+        if not more:
+            return taken
+
+
+def _sync_slice(
+    conn: psycopg2.extensions.connection, layers: Mapping[str, LayerSpec], codes: Mapping[str, CodeList]
+) -> tuple[list[Step], bool]:
     with conn, conn.cursor() as cur:
         cur.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
         steps = plan_sync(conn, layers)
@@ -69,6 +84,10 @@ def sync(
                 todo_zh="请改用新的字段名,或先用 SQL 迁移数据。未作任何更改。",
                 layers=sorted({s.layer for s in refused}),
             )
+        # Layers that exist come first: only they can be busy or turn out not to fit.
+        order = dict.fromkeys(s.layer for s in sorted(steps, key=lambda s: s.action == "create"))
+        now = set(list(order)[:_SLICE])
+        steps = [s for s in steps if s.layer in now]
         _lock(cur, steps)
         changed_codes = _store_codes(cur, codes)
         for layer_id in sorted({s.layer for s in steps if s.action != "retire"}):
@@ -78,7 +97,7 @@ def sync(
         if steps or changed_codes:
             cur.execute("UPDATE geocloud.catalogue_state SET revision = revision + 1 RETURNING revision")
             cur.execute("SELECT pg_notify('geocloud', json_build_object('catalogue', %s)::text)", cur.fetchone())
-    return steps
+    return steps, len(order) > len(now)
 
 
 def read_catalogue(conn: psycopg2.extensions.connection) -> Catalogue:

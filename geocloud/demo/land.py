@@ -182,7 +182,7 @@ class Land:
         step = SIZES[self.size].admin_step
         nx, ny = int((BOX[2] - BOX[0]) / step), int((BOX[3] - BOX[1]) / step)
         x0 = BOX[0] + (np.arange(nx) + 0.5) * step
-        label = np.full((ny, nx), -1)
+        label = np.full((ny, nx), -1, np.int32)
         finder = _Finder(self.villages[0])
         rows = max(1, 400_000 // nx)
         for start in range(0, ny, rows):

@@ -54,7 +54,8 @@ class Loaded:
     rows: int
 
 
-@lru_cache(maxsize=1)
+# All cities of a province are kept while its layers are made one after the other: about 150 MB each.
+@lru_cache(maxsize=max(s.cities for s in SIZES.values()))
 def _city(size: SizeName, number: int) -> City:
     return City(size, number)
 

@@ -374,6 +374,21 @@ def test_concurrent_opposite_syncs_end_in_one_of_the_two(conn: Any, fresh_urls: 
     assert served in wanted
 
 
+def test_many_layers_go_in_slices(conn: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("geocloud.catalogue.publish._SLICE", 3)
+    publish(conn, spec(), spec("lab.old"))
+    many = [spec(f"lab.n{i}") for i in range(7)]
+    steps = publish(conn, spec(note="text"), *many)
+    assert sorted((s.layer, s.action) for s in steps) == sorted(
+        [("lab.thing", "add-column"), ("lab.thing", "update"), ("lab.old", "retire"), *((m.id, "create") for m in many)]
+    )
+    assert set(read_catalogue(conn).layers) == {"lab.thing", *(m.id for m in many)}
+    assert read_catalogue(conn).revision == 1 + 3
+    with pytest.raises(SyncRefused):
+        publish(conn, spec(note="integer"), *many, *(spec(f"lab.more{i}") for i in range(7)))
+    assert len(read_catalogue(conn).layers) == 8, "what is refused is refused before the first slice"
+
+
 def test_sync_waits_for_a_write_without_deadlock(conn: Any, fresh_urls: Urls) -> None:
     """A load that has read and written the layer finishes; the sync that alters it comes after."""
     publish(conn, spec())
