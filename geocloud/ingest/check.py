@@ -144,7 +144,7 @@ class _Run:
         mended = repair(placed(shapes, self.diagnosis.placement), self.wanted, found)
         if self.checker is not None:
             self.checker.geometry(mended, found)
-        bounds = shapely.total_bounds(mended.array)
+        bounds = shapely.total_bounds(mended.array) if len(mended) else np.full(4, np.nan)
         self.box[:2] = np.fmin(self.box[:2], bounds[:2])
         self.box[2:] = np.fmax(self.box[2:], bounds[2:])
 

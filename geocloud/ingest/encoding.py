@@ -82,7 +82,7 @@ def normalised(name: str) -> str | None:
         return known
     try:
         return codecs.lookup(key).name.upper()
-    except LookupError:
+    except (LookupError, ValueError):
         return None
 
 

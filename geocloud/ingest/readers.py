@@ -78,6 +78,9 @@ def open_source(
     local = Path(path)
     if "://" in text or text.startswith(("/vsi", "\\\\")) or "\x00" in text or not local.exists():
         raise refuse(Finding.of("GC-101", path=text))
+    if encoding is not None:
+        # Said even where nothing is decoded by it.
+        decide([], named=encoding)
     opener = _Opener(Workspace(), encoding, settings or IngestSettings())
     try:
         source = opener.open(local, local.name, layer)
@@ -140,9 +143,8 @@ class _Opener:
             return self._json(path, name, layer)
         if suffix in _XML:
             return self._xml(path, name, layer)
-        if suffix == ".dxf" and _is_text(head) and not _ends_as_dxf(path):
-            reason = {"en": "the closing EOF is missing", "zh": "缺少结尾的 EOF"}
-            raise refuse(Finding.of("GC-105", path=name, reason=reason))
+        if suffix == ".dxf":
+            _sound_dxf(path, name, head)
         return self._gdal(path, name, layer)
 
     def _within_size(self, path: Path, name: str) -> None:
@@ -345,10 +347,21 @@ def _without(shp: Path, part: Path, folder: Path) -> Path:
     return folder / shp.name
 
 
-def _ends_as_dxf(path: Path) -> bool:
+def _sound_dxf(path: Path, name: str, head: bytes) -> None:
+    """A DXF is text to its closing EOF. GDAL reads a cut one as far as it goes, and never returns from zero bytes."""
+    if head.startswith(b"AutoCAD Binary DXF"):
+        reason = {"en": "binary DXF, save it as ASCII", "zh": "二进制 DXF，请另存为 ASCII 格式"}
+        raise refuse(Finding.of("GC-102", path=name, reason=reason))
+    last, zero = b"", False
     with path.open("rb") as stream:
-        stream.seek(max(0, path.stat().st_size - 1024))
-        return stream.read().rstrip(b"\x00\x1a \t\r\n").upper().endswith(b"EOF")
+        while piece := stream.read(1 << 20):
+            last = (last + piece)[-1024:]
+            zero = zero or 0 in piece.rstrip(b"\x00\x1a")
+    if zero:
+        raise refuse(Finding.of("GC-105", path=name, reason={"en": "zero bytes in the text", "zh": "文本中有零字节"}))
+    if not last.rstrip(b"\x00\x1a \t\r\n").upper().endswith(b"EOF"):
+        reason = {"en": "the closing EOF is missing", "zh": "缺少结尾的 EOF"}
+        raise refuse(Finding.of("GC-105", path=name, reason=reason))
 
 
 def _is_text(head: bytes) -> bool:

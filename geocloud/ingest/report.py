@@ -100,7 +100,7 @@ def refuse(finding: Finding, error: type[IngestError] = UnreadableFile, **contex
     why = rule(finding.code)
     return error(
         f"{finding.code}: {finding.message('en')}",
-        f"{finding.code}:{finding.message('zh')}",
+        f"{finding.code}：{finding.message('zh')}",
         todo_en=why.explanation.en,
         todo_zh=why.explanation.zh,
         rule=finding.code,

@@ -62,8 +62,9 @@ class _Table(Source):
         named = [c for c in header if c is not None]
         if not named or all(parse_number(c) is not None for c in named):
             raise refuse(Finding.of("GC-135", path=self.name))
-        names, renamed = unique_names([c or "" for c in header])
+        names, renamed = unique_names([_legal(c or "") for c in header])
         self.findings += renamed
+        self.findings += [Finding.of("GC-207", field=n) for n in names if "\ufffd" in n]
         self.header_lines = skip + 1
         self.fields = tuple(SourceField(n, "text") for n in names)
         self._points = Coordinates.find(self)
@@ -94,8 +95,7 @@ class _Table(Source):
         except UnicodeEncodeError:
             encoding = self.encoding.name if self.encoding else "?"
             for i, value in enumerate(values):
-                if value is not None and any("\udc80" <= c <= "\udcff" for c in value):
-                    clean = "".join("\ufffd" if "\udc80" <= c <= "\udcff" else c for c in value)
+                if value is not None and (clean := _legal(value)) != value:
                     values[i] = clean
                     findings.append(
                         Finding.of("GC-205", start + i + 1, field=name, encoding=encoding, value=clean[:40])
@@ -202,6 +202,11 @@ class _workbook:  # noqa: N801  (a context manager used like a function)
 
     def __exit__(self, *_: object) -> None:
         self._book.close()
+
+
+def _legal(text: str) -> str:
+    """Bytes that could not be decoded (kept as lone surrogates) as U+FFFD."""
+    return "".join("\ufffd" if "\udc80" <= c <= "\udcff" else c for c in text)
 
 
 def _top(sheet: Any) -> Iterator[tuple[Any, ...]]:

@@ -514,5 +514,9 @@ def test_dxf_text_in_gbk(tmp_path: Path) -> None:
     path.write_bytes(text.encode("gbk"))
     table, shapes, _ = _rows(path)
     assert (table[0]["Layer"], table[0]["Text"], shapes[0].x) == ("注记", "东昌湖", 408653.6)
-    path.write_bytes(text.encode("gbk").replace(b"EOF\n", b""))
-    assert _refused(path) == "GC-105"
+    whole = text.encode("gbk")
+    for broken in (whole.replace(b"EOF\n", b""), whole.replace(b"TEXT", bytes(4)), whole[: len(whole) // 2]):
+        path.write_bytes(broken)
+        assert _refused(path) == "GC-105"
+    path.write_bytes(b"AutoCAD Binary DXF\r\n\x1a\x00" + bytes(99))
+    assert _refused(path) == "GC-102"
