@@ -22,7 +22,7 @@ from tests.features.conftest import FIELDS, LAYERS, Asker
 from tests.features.trees import conditions, to_text
 
 _FUZZ = settings(
-    max_examples=int(os.environ.get("GEOCLOUD_FUZZ", "300")), deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=int(os.environ.get("GEOCLOUD_FUZZ", "200")), deadline=None, suppress_health_check=list(HealthCheck)
 )
 _FUNCTIONS = (
     "ST_Intersects|ST_Equals|ST_Touches|ST_Crosses|ST_Within|ST_Contains|ST_Overlaps|ST_GeometryType|ST_GeomFromWKB|"
