@@ -103,7 +103,7 @@ OUTCOMES: tuple[Outcome, ...] = (
         rejected=10, crs="EPSG:4490", encoding="GB18030", codes=("GC-121", "GC-124", "GC-203", "GC-302"),
     ),
     Outcome(
-        "csv/china_sites_20140604_wide.csv", "loads", "a table of 948 columns without positions, one name twice",
+        "csv/china_sites_20140604_wide.csv", "loads", "a table of 949 columns without positions, one name twice",
         count=360, encoding="UTF-8", codes=("GC-119", "GC-130"),
     ),
     _refused(
