@@ -25,7 +25,7 @@ from geocloud.db.migrate import migrate
 from geocloud.db.roles import OWNER, make_url, open_database
 from geocloud.settings import DatabaseSettings
 
-_TEMPLATE = "geocloud_template"
+_EMPTY, _TEMPLATE = "geocloud_empty", "geocloud_template"
 _NUMBER = itertools.count(1)
 
 
@@ -59,7 +59,8 @@ def cluster(open_tmp: Path) -> Iterator[DatabaseSettings]:
     settings = _settings(open_tmp / "home")
     _cluster.ensure(settings, fsync=False)
     admin = _cluster.admin_url(settings, "postgres")
-    _create(admin, _TEMPLATE, template="geocloud")
+    _create(admin, _EMPTY, template="geocloud")
+    _create(admin, _TEMPLATE, template=_EMPTY)
     migrate(_url(_owner(settings), _TEMPLATE))
     yield settings
     _cluster.stop(settings)
@@ -82,6 +83,13 @@ def fresh_urls(cluster: DatabaseSettings) -> Iterator[_cluster.Urls]:
     """Owner, writer and reader URLs of a migrated database of this one test."""
     for name in _fresh(cluster):
         yield _urls_of(cluster, name)
+
+
+@pytest.fixture
+def never_migrated(cluster: DatabaseSettings) -> Iterator[str]:
+    """Owner URL of a database of this one test that has PostGIS and nothing else."""
+    for name in _fresh(cluster, _EMPTY):
+        yield _urls_of(cluster, name).owner
 
 
 @pytest.fixture(scope="session")
@@ -114,10 +122,10 @@ def _unused_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _fresh(settings: DatabaseSettings) -> Iterator[str]:
+def _fresh(settings: DatabaseSettings, template: str = _TEMPLATE) -> Iterator[str]:
     admin = _cluster.admin_url(settings, "postgres")
     name = f"t{os.getpid()}_{next(_NUMBER)}"
-    _create(admin, name, template=_TEMPLATE)
+    _create(admin, name, template=template)
     yield name
     _admin(admin, sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
