@@ -11,7 +11,7 @@ from geocloud.catalogue.registry import Layer
 from geocloud.catalogue.spec import FieldSpec
 from geocloud.errors import InvalidParameter
 from geocloud.features.binder import Binder
-from geocloud.features.filter import Language, compile_filter
+from geocloud.features.cql2 import Language, compile_filter
 from geocloud.features.literals import invalid, parse_date, parse_instant
 from geocloud.features.pages import Question
 from geocloud.features.params import TimeRange, parse_bbox, parse_simple_filters, read_datetime

@@ -21,7 +21,7 @@ from geocloud.catalogue.registry import Layer
 from geocloud.catalogue.spec import LayerSpec
 from geocloud.db.cluster import Urls
 from geocloud.features.binder import Binder
-from geocloud.features.filter import compile_filter
+from geocloud.features.cql2 import compile_filter
 from geocloud.geodesy.crs import Crs
 from geocloud.settings import WebSettings
 

@@ -18,7 +18,7 @@ import pytest
 import shapely
 
 from geocloud.errors import InvalidParameter
-from geocloud.features.filter import CONFORMANCE
+from geocloud.features.cql2 import CONFORMANCE
 from tests.features.conftest import LAYERS, Asker
 
 Row = dict[str, Any]
@@ -259,8 +259,8 @@ def test_escapes_in_text(asker: Asker, written: str, meant: str) -> None:
     assert asker.filtered(LAYERS["none"], f"{written} = {written}") == everything
     tree = {"op": "=", "args": [meant, meant]}
     assert asker.filtered(LAYERS["none"], tree, "cql2-json") == everything
-    from geocloud.features.filter_nodes import Limits
-    from geocloud.features.filter_text import read_text
+    from geocloud.features.cql2.from_text import read_text
+    from geocloud.features.cql2.nodes import Limits
     from geocloud.settings import WebSettings
 
     assert read_text(written, Limits(WebSettings())).value == meant

@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl
 import pytest
 
 from geocloud.features.binder import Binder
-from geocloud.features.filter import compile_filter
+from geocloud.features.cql2 import compile_filter
 from geocloud.features.params import parse_bbox, parse_datetime, parse_simple_filters
 from geocloud.geodesy.crs import crs
 from geocloud.settings import WebSettings

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from geocloud.errors import InvalidParameter
 from geocloud.features.binder import Binder
-from geocloud.features.filter import compile_filter
+from geocloud.features.cql2 import compile_filter
 from geocloud.geodesy.crs import SERVED, Crs, crs
 from geocloud.settings import WebSettings
 from tests.features.conftest import FIELDS, LAYERS, Asker

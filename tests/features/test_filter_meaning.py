@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 
 from geocloud.features.binder import Binder
-from geocloud.features.filter import compile_filter
+from geocloud.features.cql2 import compile_filter
 from geocloud.settings import WebSettings
 from tests.features.conftest import LAYERS, Asker
 from tests.features.oracle import matches

@@ -15,7 +15,7 @@ from geocloud import ogc
 from geocloud.catalogue.registry import LayerState
 from geocloud.errors import UnknownCollection
 from geocloud.features import CONFORMANCE as FEATURES
-from geocloud.features.filter import CONFORMANCE as FILTER
+from geocloud.features.cql2 import CONFORMANCE as FILTER
 from geocloud.geodesy.crs import parse_crs
 
 from .conftest import BASE, EXTENT, STAMP

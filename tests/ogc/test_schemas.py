@@ -9,7 +9,7 @@ from jsonschema import Draft202012Validator
 from geocloud import ogc
 from geocloud.errors import InvalidParameter
 from geocloud.features.binder import Binder
-from geocloud.features.filter import compile_filter
+from geocloud.features.cql2 import compile_filter
 from geocloud.settings import WebSettings
 
 MAKERS = {"queryables": ogc.queryables, "sortables": ogc.sortables, "schema": ogc.schema}

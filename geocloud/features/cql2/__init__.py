@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """CQL2 filters (OGC 21-065r2) as bound SQL over one layer.
 
-    text or JSON  --filter_text, filter_json-->  nodes  --filter_compile-->  SQL and arguments
+    text or JSON  --from_text, from_json-->  nodes  --compiler-->  SQL and arguments
 
 What a client sends never becomes SQL text: operators, functions and casts come from fixed tables, columns from the
 layer's definition, values are bound. A name that is hidden, not queryable or absent gets one and the same answer.
@@ -20,10 +20,10 @@ from typing import Any, Final, Literal
 
 from geocloud.catalogue.registry import Layer
 from geocloud.features.binder import Binder
-from geocloud.features.filter_compile import Compiler
-from geocloud.features.filter_json import load_json, read_json
-from geocloud.features.filter_nodes import Limits, bad, check_text, too_big
-from geocloud.features.filter_text import read_text
+from geocloud.features.cql2.compiler import Compiler
+from geocloud.features.cql2.from_json import load_json, read_json
+from geocloud.features.cql2.from_text import read_text
+from geocloud.features.cql2.nodes import Limits, bad, check_text, too_big
 from geocloud.geodesy.crs import Crs
 from geocloud.settings import WebSettings
 

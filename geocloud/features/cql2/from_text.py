@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from geocloud.errors import InvalidParameter
-from geocloud.features.filter_nodes import (
+from geocloud.features.cql2.nodes import (
     COMPARISONS,
     FUNCTIONS,
     OPERATORS,

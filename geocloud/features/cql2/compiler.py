@@ -19,7 +19,7 @@ from geocloud.catalogue.registry import Layer
 from geocloud.errors import InvalidParameter
 from geocloud.features import literals
 from geocloud.features.binder import Binder, quote_identifier
-from geocloud.features.filter_nodes import (
+from geocloud.features.cql2.nodes import (
     COMPARISONS,
     SPATIAL,
     TEMPORAL,
@@ -36,8 +36,8 @@ from geocloud.features.filter_nodes import (
     named,
     too_big,
 )
-from geocloud.features.filter_shapes import mixed, rectangles, stored
-from geocloud.features.filter_temporal import Moment, Span, compare, relate
+from geocloud.features.cql2.shapes import mixed, rectangles, stored
+from geocloud.features.cql2.temporal import Moment, Span, compare, relate
 from geocloud.features.params import box_clause, intersects, unknown_property
 from geocloud.geodesy.crs import Crs
 

@@ -11,7 +11,7 @@ import json
 import re
 from typing import Any, Final
 
-from geocloud.features.filter_nodes import (
+from geocloud.features.cql2.nodes import (
     FUNCTIONS,
     OPERATORS,
     Box,

@@ -10,7 +10,7 @@ import shapely
 
 from geocloud.errors import InvalidParameter
 from geocloud.features import literals
-from geocloud.features.filter_nodes import Box, Place, Shape, bad, named, place_words
+from geocloud.features.cql2.nodes import Box, Place, Shape, bad, named, place_words
 from geocloud.geodesy.crs import Crs
 
 __all__ = ["mixed", "rectangles", "stored"]
