@@ -7,6 +7,7 @@ import argparse
 import os
 import sys
 import time
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 from benchmarks.process import Unavailable
@@ -60,11 +61,11 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _names(known: object) -> object:
+def _names(known: Collection[str]) -> Callable[[str], list[str]]:
     def parse(text: str) -> list[str]:
         names = [n.strip() for n in text.split(",") if n.strip()]
         for name in names:
-            if name not in known:  # type: ignore[operator]
+            if name not in known:
                 raise argparse.ArgumentTypeError(f"`{name}` is none of them")
         return names
 

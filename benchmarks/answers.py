@@ -6,7 +6,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -175,37 +175,32 @@ def _same(kind: str, value: Any, given: Any, found: Comparison) -> bool:
             return True
         return value is given
     if kind == "text":
-        return str(given) == value
+        return str(given) == str(value)
     if kind == "boolean":
         if isinstance(given, str):
             found.remarks.add("booleans as strings")
             return given.lower() in ("true", "t", "1") if value else given.lower() in ("false", "f", "0")
-        return bool(given) == value
+        return bool(given) == bool(value)
     if kind in ("integer", "number"):
         if isinstance(given, str):
             found.remarks.add("numbers as strings")
         return math.isclose(float(given), float(value), rel_tol=1e-9, abs_tol=1e-9)
     if kind == "date":
-        return _date(given) == value
+        return _date(given) == str(value)
     return _instant(given, found) == _instant(value, found)
 
 
-def _date(text: str) -> date:
-    match = re.match(r"(\d{4})[-/](\d\d)[-/](\d\d)", text)
-    return date(*map(int, match.groups())) if match else date.min
+def _date(text: str) -> str:
+    """The day, however it is separated and whatever time follows."""
+    return str(text)[:10].replace("/", "-")
 
 
 def _instant(value: Any, found: Comparison) -> datetime | None:
-    if isinstance(value, str):
-        try:
-            value = datetime.fromisoformat(value.replace("/", "-").replace("Z", "+00:00"))
-        except ValueError:
-            # MapServer and libpq write "+00" for the zone.
-            try:
-                value = datetime.fromisoformat(re.sub(r"([+-]\d\d)$", r"\1:00", value.replace("/", "-")))
-            except ValueError:
-                return None
-    if value.tzinfo is None:
+    try:
+        moment = value if isinstance(value, datetime) else datetime.fromisoformat(str(value).replace("/", "-"))
+    except ValueError:
+        return None
+    if moment.tzinfo is None:
         found.remarks.add("times without a zone (taken as UTC)")
-        value = value.replace(tzinfo=UTC)
-    return value.astimezone(UTC)
+        moment = moment.replace(tzinfo=UTC)
+    return moment.astimezone(UTC)

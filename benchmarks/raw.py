@@ -17,6 +17,7 @@ import os
 import signal
 import socket
 import sys
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import unquote
 
@@ -25,7 +26,7 @@ import uvloop
 
 __all__ = ["main"]
 
-_TYPES = {"int": int, "float": float, "str": lambda text: unquote(text).encode()}
+_TYPES: dict[str, Callable[[str], Any]] = {"int": int, "float": float, "str": lambda text: unquote(text).encode()}
 
 
 class _Pool:
@@ -46,7 +47,8 @@ class _Pool:
         values = [kind(text) for kind, text in zip(self.kinds[name], arguments.split(","), strict=True)]
         prepared = await self.free.get()
         try:
-            return await prepared[name].fetchval(*values)
+            body: bytes | None = await prepared[name].fetchval(*values)
+            return body
         finally:
             self.free.put_nowait(prepared)
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 
 import json
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, ClassVar
 
 import asyncpg
-import uvloop
 
 from benchmarks.asks import Ask
 from benchmarks.city import City, Layer
@@ -28,7 +28,7 @@ class Raw(Endpoint):
     headers: ClassVar[dict[str, str]] = {}
 
     def version(self) -> str:
-        return f"asyncpg {asyncpg.__version__}, uvloop {uvloop.__version__}, {PROCESSES} processes"
+        return f"asyncpg {asyncpg.__version__}, uvloop {version('uvloop')}, {PROCESSES} processes"
 
     def start(self) -> None:
         config = {

@@ -13,7 +13,7 @@ from benchmarks.peers.base import Endpoint
 from benchmarks.report import Finding
 from benchmarks.wrk import wrk
 
-__all__ = ["SPECIALS", "Context", "Special", "rates", "special"]
+__all__ = ["SPECIALS", "Contender", "Context", "Rate", "Special", "rates", "special"]
 
 
 @dataclass(frozen=True)
@@ -50,16 +50,35 @@ def special(key: str, title: str) -> Callable[[Callable[[Context], list[Finding]
     return register
 
 
-def rates(context: Context, contenders: Mapping[str, tuple[int, str, Mapping[str, str]]]) -> dict[str, float]:
-    """Median requests a second at 16 connections of (port, target, headers) by name, in interleaved rounds.
+@dataclass(frozen=True)
+class Contender:
+    """Who is asked what: a running endpoint, a request target, request headers."""
 
-    Raises RuntimeError when one of them answers with errors.
-    """
-    found: dict[str, list[float]] = {name: [] for name in contenders}
+    endpoint: Endpoint
+    target: str
+    headers: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Rate:
+    """Medians: requests a second, and ms of the server's processor time an answer."""
+
+    per_second: float
+    cpu_ms: float
+
+
+def rates(context: Context, contenders: Mapping[str, Contender]) -> dict[str, Rate]:
+    """Rates at 16 connections by name, in interleaved rounds; RuntimeError when one of them answers with errors."""
+    found: dict[str, list[Rate]] = {name: [] for name in contenders}
     for _ in range(context.rounds):
-        for name, (port, target, headers) in contenders.items():
-            one = wrk(port, [target], 16, context.seconds, context.folder, headers)
+        for name, c in contenders.items():
+            server = c.endpoint.server
+            before = server.cpu()
+            one = wrk(server.port, [c.target], 16, context.seconds, context.folder, c.headers)
             if one.errors:
-                raise RuntimeError(f"{name}: {one.errors} errors of {one.requests} at {target}")
-            found[name].append(one.rate)
-    return {name: median(values) for name, values in found.items()}
+                raise RuntimeError(f"{name}: {one.errors} errors of {one.requests} at {c.target}")
+            found[name].append(Rate(one.rate, (server.cpu() - before) * 1e3 / max(1, one.requests)))
+    return {
+        name: Rate(median(r.per_second for r in rounds), median(r.cpu_ms for r in rounds))
+        for name, rounds in found.items()
+    }

@@ -7,7 +7,7 @@ from benchmarks.asks import Ask
 from benchmarks.city import COMPONENT
 from benchmarks.process import get
 from benchmarks.report import Finding
-from benchmarks.special.base import Context, rates, special
+from benchmarks.special.base import Contender, Context, rates, special
 
 __all__ = ["again", "not_modified"]
 
@@ -40,12 +40,12 @@ def not_modified(context: Context) -> list[Finding]:
         rate = rates(
             context,
             {
-                "200": (ours.server.port, ours.target(ask), ours.headers),
-                "304": (kept.server.port, target, headers),
+                "200": Contender(ours, ours.target(ask), ours.headers),
+                "304": Contender(kept, target, headers),
             },
         )
-        ratio = rate["304"] / rate["200"]
-        detail = f"304 {rate['304']:.0f}/s, 200 {rate['200']:.0f}/s, 16 connections"
+        ratio = rate["304"].per_second / rate["200"].per_second
+        detail = f"304 {rate['304'].per_second:.0f}/s, 200 {rate['200'].per_second:.0f}/s, 16 connections"
         found.append(Finding("304", title, ratio, "times", "10 times the 200", ratio >= 10, detail))
     return found
 
@@ -61,11 +61,11 @@ def again(context: Context) -> list[Finding]:
         rate = rates(
             context,
             {
-                "raw": (raw.server.port, raw.target(ask), {}),
-                "kept": (kept.server.port, kept.target(ask), kept.headers),
+                "raw": Contender(raw, raw.target(ask), {}),
+                "kept": Contender(kept, kept.target(ask), kept.headers),
             },
         )
-        ratio = rate["kept"] / rate["raw"]
-        detail = f"kept {rate['kept']:.0f}/s, raw {rate['raw']:.0f}/s, 16 connections"
+        ratio = rate["kept"].per_second / rate["raw"].per_second
+        detail = f"kept {rate['kept'].per_second:.0f}/s, raw {rate['raw'].per_second:.0f}/s, 16 connections"
         found.append(Finding("asked again", title, ratio, "times raw", "5 times raw", ratio >= 5, detail))
     return found

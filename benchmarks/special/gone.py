@@ -14,6 +14,8 @@ from benchmarks.peers.base import Endpoint, encoded
 from benchmarks.process import get
 from benchmarks.report import Finding
 from benchmarks.special.base import Context, special
+from geocloud.db.cluster import admin_url
+from geocloud.db.pool import connect
 
 __all__ = ["client_gone"]
 
@@ -28,15 +30,13 @@ def client_gone(context: Context) -> list[Finding]:
     ours = context.endpoints.get("geocloud")
     if ours is None:
         return []
-    conn = context.ground.city.connect()
-    try:
-        slow = _slow_target(context, ours)
-        if slow is None:
-            detail = "no filter takes long enough in this small city to be caught in the act"
-            return [Finding("client gone", "query runs on", None, "s", "within 1 s", None, detail)]
+    slow = _slow_target(context, ours)
+    if slow is None:
+        detail = "no filter takes long enough in this small city to be caught in the act"
+        return [Finding("client gone", "query runs on", None, "s", "within 1 s", None, detail)]
+    # Only the superuser sees what other roles' sessions do.
+    with connect(admin_url(context.ground.settings), application_name="geocloud bench", autocommit=True) as conn:
         times = [_after_leaving(ours, conn, slow) for _ in range(TIMES)]
-    finally:
-        conn.close()
     if any(t is None for t in times):
         return [Finding("client gone", "query runs on", None, "s", "within 1 s", False, f"longer than {_WATCH_S:g} s")]
     worst = max(t for t in times if t is not None)
@@ -80,6 +80,6 @@ def _active(conn: connection) -> bool:
     with conn.cursor() as cur:
         cur.execute(
             "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE application_name = 'geocloud web' "
-            "AND state = 'active' AND backend_type = 'client backend' AND query LIKE '%LIKE%')"
+            "AND state = 'active' AND backend_type = 'client backend')"
         )
         return bool(cur.fetchone()[0])

@@ -12,7 +12,7 @@ from benchmarks.asks import Ask
 from benchmarks.city import COMPONENT
 from benchmarks.peers.geocloud import Geocloud
 from benchmarks.report import Finding
-from benchmarks.special.base import Context, rates, special
+from benchmarks.special.base import Contender, Context, rates, special
 
 __all__ = ["web_servers"]
 
@@ -37,13 +37,16 @@ def web_servers(context: Context) -> list[Finding]:
             rate = rates(
                 context,
                 {
-                    "uvicorn": (other.server.port, other.target(ask), other.headers),
-                    "granian": (ours.server.port, ours.target(ask), ours.headers),
+                    "uvicorn": Contender(other, other.target(ask), other.headers),
+                    "granian": Contender(ours, ours.target(ask), ours.headers),
                 },
             )
             for name, value in rate.items():
-                detail = f"{name} {version(name)}, {value / rate['uvicorn']:.2f} times uvicorn"
-                found.append(Finding("web server", f"{title}: {name}", value, "req/s", detail=detail))
+                times = value.per_second / rate["uvicorn"].per_second
+                detail = (
+                    f"{name} {version(name)}, {times:.2f} times uvicorn, {value.cpu_ms:.3f} ms of processor an answer"
+                )
+                found.append(Finding("web server", f"{title}: {name}", value.per_second, "req/s", detail=detail))
     finally:
         other.stop()
     return found
