@@ -7,7 +7,7 @@ A part that fulfils a class has a tuple `CONFORMANCE`; nothing is declared that 
 from __future__ import annotations
 
 from geocloud import features
-from geocloud.features import cql2 as cql2
+from geocloud.features import cql2
 
 __all__ = ["CONFORMANCE", "declared"]
 
