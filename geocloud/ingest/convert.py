@@ -15,7 +15,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
@@ -248,6 +247,9 @@ def _from_beijing(local: pa.Array) -> pa.Array:
 
 def _parse(values: pa.Array) -> tuple[NDArray[np.datetime64], NDArray[np.int64], Mask]:
     """Local date and time, minutes of the zone east of UTC, and where a zone was written; NaT for no date."""
+    # Half a second to import, and few files have dates as text.
+    import pandas as pd
+
     text = pd.Series(values.to_numpy(zero_copy_only=False), dtype=object)
     parts = text.astype("string").str.extract(_DATE + _TIME)
 
