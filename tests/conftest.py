@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import psycopg2
 import pytest
 from psycopg2 import sql
@@ -25,6 +26,7 @@ from geocloud.db.migrate import migrate
 from geocloud.db.roles import OWNER, make_url, open_database
 from geocloud.settings import DatabaseSettings
 
+_PREFIX = "geocloud-test-"
 _EMPTY, _TEMPLATE = "geocloud_empty", "geocloud_template"
 _NUMBER = itertools.count(1)
 
@@ -32,7 +34,8 @@ _NUMBER = itertools.count(1)
 @pytest.fixture(scope="session")
 def open_tmp() -> Iterator[Path]:
     """A folder under /tmp that the database's account can pass through (pytest's own ones are closed to it)."""
-    path = Path(tempfile.mkdtemp(prefix="geocloud-test-", dir="/tmp"))
+    _clear_after_killed_runs()
+    path = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-", dir="/tmp"))
     path.chmod(0o755)
     yield path
     shutil.rmtree(path, ignore_errors=True)
@@ -100,6 +103,18 @@ def shared_data() -> Path:
     if not path.is_dir():
         pytest.skip(f"real data not found in {path}; set GEOCLOUD_SHARED_DATA")
     return path
+
+
+def _clear_after_killed_runs() -> None:
+    """Stops and removes what a test run left behind that was killed before it could."""
+    for path in Path("/tmp").glob(f"{_PREFIX}*-*"):
+        owner = path.name.removeprefix(_PREFIX).partition("-")[0]
+        if not owner.isdigit() or psutil.pid_exists(int(owner)) or path.stat().st_uid != os.geteuid():
+            continue
+        for home in path.iterdir():
+            if (home / "pg/data/postmaster.pid").exists():
+                _cluster.stop(_settings(home))
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def _settings(home: Path, **changed: Any) -> DatabaseSettings:

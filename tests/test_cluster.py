@@ -182,6 +182,8 @@ def test_long_path_moves_the_socket(own_settings: Callable[..., DatabaseSettings
     assert found is not None and len(found.socket_dir) < 60
     assert stat.S_IMODE(Path(found.socket_dir).stat().st_mode) == 0o700
     assert _one(urls.reader, "SELECT 1") == 1
+    cluster.stop(settings)
+    Path(found.socket_dir).rmdir()
 
 
 def test_operators_settings_win(settings: DatabaseSettings) -> None:
