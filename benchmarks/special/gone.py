@@ -68,6 +68,8 @@ def _after_leaving(endpoint: Endpoint, conn: connection, target: str) -> float |
                 raise RuntimeError("the slow query never showed up in pg_stat_activity")
             time.sleep(0.005)
         time.sleep(0.5)
+        if not _active(conn):
+            raise RuntimeError("the slow query ended before its client could leave")
     left = time.monotonic()
     while _active(conn):
         if time.monotonic() - left > _WATCH_S:
