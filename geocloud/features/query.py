@@ -60,8 +60,9 @@ class Output:
 class PageQuery:
     """A question for features of one layer.
 
-    `where` is SQL over the layer's columns whose placeholders are bound to `args`; empty for all rows.
-    `relation` is what is read: the table of current rows, or a derived one (rows at another time).
+    `where` is SQL over the layer's columns, empty for all rows; `relation` is what is read: the table of current rows,
+    or a derived one (rows at another time). Placeholders of both are bound to `args`, the relation's
+    `relation_args` first.
     `after` are the sort values and fid of the feature before the page.
     """
 
@@ -75,6 +76,7 @@ class PageQuery:
     after: tuple[object, ...] | None = None
     backwards: bool = False
     relation: str = ""
+    relation_args: int = 0
 
     @property
     def source(self) -> str:
@@ -89,9 +91,12 @@ class Statement:
     args: list[object]
 
 
-def item_statement(layer: Layer, output: Output, fid: int, relation: str = "") -> Statement:
-    """One row: the feature's text; no row when there is no such feature."""
+def item_statement(
+    layer: Layer, output: Output, fid: int, relation: str = "", args: tuple[object, ...] = ()
+) -> Statement:
+    """One row: the feature's text; no row when there is no such feature. `args` are those of `relation`."""
     binder = Binder()
+    binder.args.extend(args)
     place = binder.bind(fid)
     return Statement(f"SELECT {_text(layer, output)} FROM {relation or layer.table} t WHERE fid = {place}", binder.args)
 
@@ -137,7 +142,7 @@ def _hits(query: PageQuery, binder: Binder) -> str:
 
 def chunk_statement(query: PageQuery, fids: Sequence[int]) -> Statement:
     """The features with these ids in this order, joined, as one row."""
-    binder = Binder()
+    binder = _begin_source(query)
     ids = binder.bind(list(fids), "bigint[]")
     sql = (
         f"SELECT string_agg({_text(query.layer, query.output)}, {_separator(query.output)} ORDER BY p.place) "
@@ -161,7 +166,7 @@ def explain_statement(query: PageQuery) -> Statement:
 
 def sort_values_statement(query: PageQuery, fid: int) -> Statement:
     """The sort values of one feature, for the token of the page after it."""
-    binder = Binder()
+    binder = _begin_source(query)
     place = binder.bind(fid)
     columns = ", ".join(quote_identifier(s.name) for s in query.sort)
     return Statement(f"SELECT {columns} FROM {query.source} t WHERE fid = {place}", binder.args)
@@ -170,6 +175,13 @@ def sort_values_statement(query: PageQuery, fid: int) -> Statement:
 def _begin(query: PageQuery) -> Binder:
     binder = Binder()
     binder.args.extend(query.args)
+    return binder
+
+
+def _begin_source(query: PageQuery) -> Binder:
+    """For statements without the condition: PostgreSQL refuses arguments that nothing uses."""
+    binder = Binder()
+    binder.args.extend(query.args[: query.relation_args])
     return binder
 
 

@@ -66,10 +66,10 @@ def read_question(pairs: Pairs, layer: Layer, file_format: str, settings: WebSet
     offset = _integer(given, "offset", 0, 0, settings.offset_max)
     sort = _sort(given.get("sortby"), layer, settings)
     output = _output(given, layer, file_format)
-    relation, moment = _relation(given.get("datetime"), layer)
-
     binder = Binder()
-    clauses = [moment.clause(binder)] if moment else []
+    relation = _relation(binder, given.get("datetime"), layer)
+    relation_args = len(binder.args)
+    clauses = []
     if "bbox" in given:
         clauses.append(parse_bbox(binder, given["bbox"], layer, served_crs(given.get("bbox-crs"), "bbox-crs")))
     elif "bbox-crs" in given:
@@ -96,16 +96,18 @@ def read_question(pairs: Pairs, layer: Layer, file_format: str, settings: WebSet
         after=_typed(position, sort, layer) if position else None,
         backwards=position.backwards if position else False,
         relation=relation,
+        relation_args=relation_args,
     )
     narrow = "bbox" in given and "bbox-crs" not in given and _share(given["bbox"], layer) < _NARROW_SHARE
     return Question(query, key, layer.state.version, narrow, position, order)
 
 
-def read_item(pairs: Pairs, layer: Layer) -> tuple[Output, str, TimeRange | None]:
-    """Output, relation and moment of a request for one feature."""
+def read_item(pairs: Pairs, layer: Layer) -> tuple[Output, str, tuple[object, ...]]:
+    """Output of a request for one feature, what it is read from, and the arguments of that."""
     given = _known(pairs, layer, ITEM_PARAMETERS, properties_too=False)
-    relation, moment = _relation(given.get("datetime"), layer)
-    return _output(given, layer, "geojson"), relation, moment
+    binder = Binder()
+    relation = _relation(binder, given.get("datetime"), layer)
+    return _output(given, layer, "geojson"), relation, tuple(binder.args)
 
 
 _CONDITIONS = frozenset({"bbox", "bbox-crs", "datetime", "filter", "filter-lang", "filter-crs"})
@@ -219,27 +221,28 @@ def _no_field(parameter: str, name: str, allowed: list[str], layer: Layer) -> In
     )
 
 
-def _relation(text: str | None, layer: Layer) -> tuple[str, TimeRange | None]:
-    """What is read for a date: current rows, or with a date also those that ended and are still believed.
+def _relation(binder: Binder, text: str | None, layer: Layer) -> str:
+    """What is read: current rows (empty text), or those valid at a date, ended ones that are still believed included.
 
-    Of an interval each feature's latest version is taken, so that a feature comes once.
+    Of an interval each feature's latest version in it is taken, so that a feature comes once.
     """
-    if text is not None:
-        names = ["fid", *(f.name for f in layer.spec.visible_fields), "valid_from", "valid_to"]
-        names += [] if layer.spec.geometry == "none" else ["geom"]
-        columns = ", ".join(f'"{n}"' for n in names)
-        moment = read_datetime(text)
-        both = (
-            f"SELECT {columns} FROM {layer.table} UNION ALL "
-            f"SELECT {columns} FROM {layer.history} WHERE sys_to = 'infinity'"
-        )
-        if moment.start is not None and moment.start == moment.end:
-            return f"({both})", moment
-        return f"(SELECT DISTINCT ON (fid) * FROM ({both}) v ORDER BY fid, valid_from DESC)", moment
-    if layer.state.timed:
+    if text is None and not layer.state.timed:
+        return ""
+    names = ["fid", *(f.name for f in layer.spec.visible_fields), "valid_from", "valid_to"]
+    names += [] if layer.spec.geometry == "none" else ["geom"]
+    columns = ", ".join(f'"{n}"' for n in names)
+    if text is None:
         now = datetime.now(UTC)
-        return "", TimeRange(now, now)
-    return "", None
+        return f"(SELECT {columns} FROM {layer.table} WHERE {TimeRange(now, now).clause(binder)})"
+    moment = read_datetime(text)
+    valid = moment.clause(binder)
+    versions = (
+        f"SELECT {columns} FROM {layer.table} WHERE {valid} UNION ALL "
+        f"SELECT {columns} FROM {layer.history} WHERE sys_to = 'infinity' AND {valid}"
+    )
+    if moment.start is not None and moment.start == moment.end:
+        return f"({versions})"
+    return f"(SELECT DISTINCT ON (fid) * FROM ({versions}) v ORDER BY fid, valid_from DESC)"
 
 
 def _filter(binder: Binder, given: dict[str, str], layer: Layer, settings: WebSettings) -> list[str]:

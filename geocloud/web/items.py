@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from datetime import UTC, datetime
 from urllib.parse import urlencode
 
@@ -13,7 +12,6 @@ import orjson
 import geocloud
 from geocloud.catalogue.registry import Layer
 from geocloud.errors import UnknownItem
-from geocloud.features.binder import Binder
 from geocloud.features.pages import Page, Question, open_page
 from geocloud.features.query import Output, item_statement
 from geocloud.features.request import read_item, read_question
@@ -69,17 +67,11 @@ async def items(service: Service, ask: Ask, layer: Layer, file_format: str, etag
 
 async def item(service: Service, ask: Ask, layer: Layer, fid_text: str, file_format: str, etag: str) -> Answer:
     """One feature as GeoJSON or HTML."""
-    output, relation, moment = read_item(ask.pairs, layer)
+    output, relation, args = read_item(ask.pairs, layer)
     fid = int(fid_text) if fid_text.isascii() and fid_text.isdigit() and len(fid_text) < 20 else -1
     text = None
     if 0 <= fid <= _LARGEST_FID:
-        source = relation or layer.table
-        binder = Binder()
-        binder.args.append(fid)
-        statement = item_statement(layer, output, fid, source)
-        if moment:
-            clause = moment.clause(binder)
-            statement = replace(statement, sql=f"{statement.sql} AND {clause}", args=binder.args)
+        statement = item_statement(layer, output, fid, relation, args)
         text = await service.pool.fetchval(statement.sql, *statement.args)
     if text is None:
         raise UnknownItem(

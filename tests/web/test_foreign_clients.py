@@ -16,6 +16,13 @@ from tests.web.conftest import SITE, ZONE, City
 from tests.web.recorder import recording
 
 
+@pytest.fixture(autouse=True)
+def gdal_may_ask_the_server() -> None:
+    """Reading files closes GDAL's way to any network for the whole process, and other tests may have read some."""
+    names = ("GDAL_HTTP_PROXY", "GDAL_HTTP_TIMEOUT", "GDAL_HTTP_CONNECTTIMEOUT")
+    pyogrio.set_gdal_config_options(dict.fromkeys(names))
+
+
 def test_gdal_lists_collections_with_geometry_types(server: str) -> None:
     layers = dict(pyogrio.list_layers(f"OAPIF:{server}/"))
     assert layers[SITE] == "Point"
