@@ -23,8 +23,15 @@ from geocloud.settings import Settings
 
 __all__ = ["FileOptions", "load_file"]
 
-# Geometries of the layer that a new delivery is compared with to tell shifted coordinates.
+# Geometries of the layer that a new delivery is compared with to tell shifted coordinates, and their vertices.
 _REFERENCE_ROWS = 2_000
+_REFERENCE_VERTICES = 100_000
+_REFERENCE_SQL = """
+SELECT ST_AsBinary(geom) FROM (
+  SELECT geom, sum(ST_NPoints(geom)) OVER (ORDER BY fid) AS vertices FROM (
+    SELECT fid, geom FROM {table} WHERE geom IS NOT NULL ORDER BY fid LIMIT %s) AS rows_) AS counted
+ WHERE vertices <= %s
+"""
 
 
 @dataclass(frozen=True)
@@ -88,6 +95,6 @@ def _facts(source: Source) -> dict[str, Any]:
 def _reference(url: str, layer: Layer) -> NDArray[Any] | None:
     """Some of the layer's present geometries; None when it has none."""
     with connect(url, application_name=f"geocloud load {layer.id}") as conn, conn.cursor() as cur:
-        cur.execute(f"SELECT ST_AsBinary(geom) FROM {layer.table} WHERE geom IS NOT NULL LIMIT %s", (_REFERENCE_ROWS,))
+        cur.execute(_REFERENCE_SQL.format(table=layer.table), (_REFERENCE_ROWS, _REFERENCE_VERTICES))
         rows = cur.fetchall()
     return shapely.from_wkb(np.array([bytes(r[0]) for r in rows], dtype=object)) if rows else None

@@ -204,8 +204,11 @@ def _ready(spec: CodeList) -> _Codes:
 
 
 def _for_arrow(pattern: str) -> str | None:
-    """The pattern for the whole text in the notation of Arrow's RE2; None where RE2 cannot do it."""
-    whole = f"^(?:{pattern})$".replace(r"\Z", "$")
+    """The pattern for the whole text in the notation of Arrow's RE2; None where RE2 cannot do it.
+
+    Classes such as digits and word characters are those of ASCII, as in JSON Schema's patterns.
+    """
+    whole = rf"\A(?:{pattern})\z"
     try:
         pc.match_substring_regex(pa.array(["x"]), whole)
     except pa.ArrowInvalid:
@@ -218,7 +221,7 @@ def _matches(values: pa.Array, pattern: str, arrow: str | None) -> Mask:
     if arrow is not None:
         out: Mask = pc.match_substring_regex(values, arrow).fill_null(True).to_numpy(zero_copy_only=False)
         return out
-    compiled = re.compile(pattern)
+    compiled = re.compile(pattern, re.ASCII)
     return np.array([v is None or compiled.fullmatch(v) is not None for v in values.to_pylist()], dtype=bool)
 
 
