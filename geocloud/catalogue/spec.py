@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from datetime import date
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -243,15 +244,20 @@ class LayerSpec(_Model):
         """The part of the id after the dot: the table."""
         return self.id.split(".")[1]
 
-    @property
+    @cached_property
     def visible_fields(self) -> tuple[FieldSpec, ...]:
         """Fields that may be served."""
         return tuple(f for f in self.fields if not f.hidden)
 
-    @property
+    @cached_property
     def queryables(self) -> tuple[FieldSpec, ...]:
         """Fields a filter may name (OGC API Features part 3, queryables)."""
         return tuple(f for f in self.visible_fields if f.queryable)
+
+    @cached_property
+    def queryable_names(self) -> frozenset[str]:
+        """Names of the queryables."""
+        return frozenset(f.name for f in self.queryables)
 
     def field(self, name: str) -> FieldSpec:
         """The field of that name; KeyError when there is none."""

@@ -91,8 +91,8 @@ def parse_bbox(binder: Binder, text: str, layer: Layer, system: Crs | None = Non
 def box_clause(binder: Binder, layer: Layer, box: Box) -> str:
     """SQL that is true for features meeting a box in EPSG:4490 degrees.
 
-    Points are compared by X and Y after the index, because `&&` alone works on boxes rounded to single precision
-    and lets in points just outside.
+    Points are compared with the box after the index, in PostgreSQL's own double-precision types, because `&&` alone
+    works on boxes rounded to single precision and lets in points just outside.
     """
     if layer.spec.geometry != "point":
         return area_clause(binder, layer, box.geometry())
@@ -100,7 +100,7 @@ def box_clause(binder: Binder, layer: Layer, box: Box) -> str:
     east, north = binder.bind(box.east, "float8"), binder.bind(box.north, "float8")
     return (
         f'("geom" && ST_MakeEnvelope({west}, {south}, {east}, {north}, 4490)'
-        f' AND ST_X("geom") BETWEEN {west} AND {east} AND ST_Y("geom") BETWEEN {south} AND {north})'
+        f' AND "geom"::point <@ box(point({west}, {south}), point({east}, {north})))'
     )
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from geocloud.catalogue.registry import Layer
 from geocloud.catalogue.spec import FieldSpec
@@ -118,26 +119,35 @@ def page_statement(query: PageQuery) -> Statement:
 def hits_statement(query: PageQuery) -> Statement:
     """A page of matches as one row: as `page_statement`, but the last column counts matches from the page on."""
     binder = _begin(query)
-    page = f"SELECT fid FROM hits t {_order(query)} LIMIT {query.limit:d}{_offset(query, binder)}"
     hits = _hits(query, binder)
-    forward = _order(replace(query, backwards=False))
-    inner = f"SELECT {_columns(query)} FROM page JOIN {query.source} t USING (fid) {forward}"
-    joined = _joined(query, inner, "", "(SELECT count(*) FROM hits)")
-    return Statement(f"WITH {hits}, page AS MATERIALIZED ({page}) {joined}", binder.args)
+    turn = " DESC" if query.backwards else ""
+    rows = (
+        f"SELECT {_columns(query)} FROM unnest((SELECT ids FROM hits)) WITH ORDINALITY p (fid, place) "
+        f"JOIN {query.source} t USING (fid) ORDER BY place{turn}"
+    )
+    ends = ["ids[1]", "ids[cardinality(ids)]"]
+    first, last = reversed(ends) if query.backwards else ends
+    text = f"string_agg({_text(query.layer, query.output)}, {_separator(query.output)})"
+    sql = (
+        f"WITH {hits} SELECT (SELECT {text} FROM ({rows}) t), coalesce(cardinality(ids), 0), {first}, {last}, total "
+        "FROM hits"
+    )
+    return Statement(sql, binder.args)
 
 
 def ids_statement(query: PageQuery) -> Statement:
     """Feature ids of a page of matches in order, and how many match, for an answer sent in chunks."""
     binder = _begin(query)
-    page = f"SELECT fid FROM hits t {_order(query)} LIMIT {query.limit:d}{_offset(query, binder)}"
-    hits = _hits(query, binder)
-    sql = f"WITH {hits} SELECT ARRAY({page}), (SELECT count(*) FROM hits)"
+    sql = f"WITH {_hits(query, binder)} SELECT coalesce(ids, '{{}}'), total FROM hits"
     return Statement(sql, binder.args)
 
 
 def _hits(query: PageQuery, binder: Binder) -> str:
+    """One row of the page's ids and the number of matches: an ordered array is cheaper to make than a sorted table."""
     conditions = " AND ".join(c for c in (query.where, _after(query, binder)) if c)
-    return f"hits AS MATERIALIZED (SELECT fid{_sort_columns(query)} FROM {query.source} t{_where(conditions)})"
+    every = f"SELECT array_agg(fid {_order(query)}) AS every FROM {query.source} t{_where(conditions)}"
+    ids = f"every[{query.offset + 1:d}:{query.offset + query.limit:d}]"
+    return f"hits AS MATERIALIZED (SELECT {ids} AS ids, coalesce(cardinality(every), 0) AS total FROM ({every}) e)"
 
 
 def chunk_statement(query: PageQuery, fids: Sequence[int]) -> Statement:
@@ -201,10 +211,6 @@ def _columns(query: PageQuery) -> str:
     return ", ".join(f"t.{quote_identifier(n)}" for n in dict.fromkeys(names))
 
 
-def _sort_columns(query: PageQuery) -> str:
-    return "".join(f", {quote_identifier(s.name)}" for s in query.sort)
-
-
 def _effective(query: PageQuery) -> tuple[Sort, ...]:
     """The full order; a page read backwards turns every direction round."""
     sort = (*query.sort, Sort("fid"))
@@ -255,24 +261,27 @@ def _separator(output: Output) -> str:
 
 
 def _text(layer: Layer, output: Output) -> str:
-    return _csv(layer, output) if output.format == "csv" else _geojson(layer, output)
+    names = tuple((f.name, f.type) for f in output.fields)
+    return _text_of(layer.spec.geometry, names, output.format, output.srid, output.flip)
 
 
-def _geometry(output: Output) -> tuple[str, int]:
+@lru_cache(maxsize=512)
+def _text_of(kind: str, fields: tuple[tuple[str, str], ...], file_format: str, srid: int, flip: bool) -> str:
+    """SQL of one feature's text; the same for every request of a layer in a format and CRS."""
     expression, digits = "t.geom", _DEGREE_DIGITS
-    if output.srid not in _AS_STORED:
-        expression, digits = f"ST_Transform(t.geom, {output.srid:d})", _METRE_DIGITS
-    return (f"ST_FlipCoordinates({expression})" if output.flip else expression), digits
+    if srid not in _AS_STORED:
+        expression, digits = f"ST_Transform(t.geom, {srid:d})", _METRE_DIGITS
+    if flip:
+        expression = f"ST_FlipCoordinates({expression})"
+    write = _csv if file_format == "csv" else _geojson
+    return write(kind, fields, expression, digits)
 
 
-def _geojson(layer: Layer, output: Output) -> str:
-    geometry = "'null'"
-    if layer.spec.geometry != "none":
-        expression, digits = _geometry(output)
-        geometry = f"coalesce(ST_AsGeoJSON({expression}, {digits}, 0), 'null')"
+def _geojson(kind: str, fields: tuple[tuple[str, str], ...], expression: str, digits: int) -> str:
+    geometry = f"coalesce(ST_AsGeoJSON({expression}, {digits}, 0), 'null')" if kind != "none" else "'null'"
     properties = "'{}'"
-    if output.fields:
-        row = ", ".join(f"t.{quote_identifier(f.name)}" for f in output.fields)
+    if fields:
+        row = ", ".join(f"t.{quote_identifier(name)}" for name, _ in fields)
         properties = f"(SELECT row_to_json(p)::text FROM (SELECT {row}) p)"
     return (
         f"""'{{"type":"Feature","id":' || t.fid || ',"geometry":' || {geometry} """
@@ -280,22 +289,20 @@ def _geojson(layer: Layer, output: Output) -> str:
     )
 
 
-def _csv(layer: Layer, output: Output) -> str:
-    cells = ["t.fid::text", *(_csv_cell(f) for f in output.fields)]
-    if layer.spec.geometry != "none":
-        expression, digits = _geometry(output)
-        if layer.spec.geometry == "point":
-            cells += [f"coalesce(round(ST_{axis}({expression})::numeric, {digits})::text, '')" for axis in "XY"]
-        else:
-            cells.append(f"""'"' || coalesce(ST_AsText({expression}, {digits}), '') || '"'""")
+def _csv(kind: str, fields: tuple[tuple[str, str], ...], expression: str, digits: int) -> str:
+    cells = ["t.fid::text", *(_csv_cell(*f) for f in fields)]
+    if kind == "point":
+        cells += [f"coalesce(round(ST_{axis}({expression})::numeric, {digits})::text, '')" for axis in "XY"]
+    elif kind != "none":
+        cells.append(f"""'"' || coalesce(ST_AsText({expression}, {digits}), '') || '"'""")
     return " || ',' || ".join(cells)
 
 
-def _csv_cell(f: FieldSpec) -> str:
-    column = f"t.{quote_identifier(f.name)}"
-    if f.type == "datetime":
+def _csv_cell(name: str, kind: str) -> str:
+    column = f"t.{quote_identifier(name)}"
+    if kind == "datetime":
         return f"coalesce(to_json({column})#>>'{{}}', '')"
-    if f.type != "text":
+    if kind != "text":
         return f"coalesce({column}::text, '')"
     quoted = f"""'"' || replace({column}, '"', '""') || '"'"""
     return f"""coalesce(CASE WHEN {column} ~ '[",\\r\\n]' THEN {quoted} ELSE {column} END, '')"""

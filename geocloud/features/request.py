@@ -74,10 +74,10 @@ def read_question(pairs: Pairs, layer: Layer, file_format: str, settings: WebSet
         clauses.append(parse_bbox(binder, given["bbox"], layer, served_crs(given.get("bbox-crs"), "bbox-crs")))
     elif "bbox-crs" in given:
         served_crs(given["bbox-crs"], "bbox-crs")
-    clauses += parse_simple_filters(binder, [(k, v) for k, v in pairs if k in _property_names(layer)], layer)
+    clauses += parse_simple_filters(binder, [(k, v) for k, v in pairs if k in layer.spec.queryable_names], layer)
     clauses += _filter(binder, given, layer, settings)
 
-    condition = sorted((k, v) for k, v in pairs if k in _CONDITIONS or k in _property_names(layer))
+    condition = sorted((k, v) for k, v in pairs if k in _CONDITIONS or k in layer.spec.queryable_names)
     key = hashlib.sha256(repr((condition, layer.state.epoch)).encode("utf-8", "replace")).hexdigest()[:24]
     order = f"{layer.id} {key} {given.get('sortby', '')}"
     position = None
@@ -113,14 +113,10 @@ def read_item(pairs: Pairs, layer: Layer) -> tuple[Output, str, tuple[object, ..
 _CONDITIONS = frozenset({"bbox", "bbox-crs", "datetime", "filter", "filter-lang", "filter-crs"})
 
 
-def _property_names(layer: Layer) -> frozenset[str]:
-    return frozenset(f.name for f in layer.spec.queryables)
-
-
 def _known(pairs: Pairs, layer: Layer, parameters: Sequence[str], properties_too: bool = True) -> dict[str, str]:
     """Parameters by name, each once, none unknown, none with NUL bytes."""
     given: dict[str, str] = {}
-    names = _property_names(layer) if properties_too else frozenset()
+    names = layer.spec.queryable_names if properties_too else frozenset()
     for name, value in pairs:
         if "\0" in value or "\0" in name:
             raise invalid(

@@ -141,19 +141,24 @@ def _links(
     here = ctx.url(collection_path(layer.id, "items"))
     media = {"json": GEOJSON, "html": "text/html", "csv": "text/csv"}
 
-    def address(drop: tuple[str, ...] = (), **changes: str) -> str:
-        pairs = [(k, v) for k, v in ask.pairs if k not in (*drop, *changes)] + list(changes.items())
-        return f"{here}?{urlencode(pairs)}" if pairs else here
+    # The question without its place and format, written once; each link adds what it changes.
+    kept = urlencode([(k, v) for k, v in ask.pairs if k not in ("f", "token", "offset")])
+    format_asked = ask.parameter("f")
+    place = urlencode([(k, v) for k, v in ask.pairs if k in ("token", "offset")])
+
+    def address(at: str = place, as_format: str | None = format_asked) -> str:
+        query = "&".join(part for part in (kept, f"f={as_format}" if as_format else "", at) if part)
+        return f"{here}?{query}" if query else here
 
     links = [link(address(), "self", media[file_format], ctx.say("本页", "This page"))]
     titles = {"json": "GeoJSON", "html": ctx.say("网页", "HTML page"), "csv": "CSV"}
-    links += [link(address(f=n), "alternate", media[n], titles[n]) for n in FORMATS if n != file_format]
+    links += [link(address(as_format=n), "alternate", media[n], titles[n]) for n in FORMATS if n != file_format]
     links.append(link(ctx.url(collection_path(layer.id)), "collection", "application/json", ctx.text(layer.title)))
 
     def turn(rel: str, after: tuple[object, ...] | None, backwards: bool, title: str) -> None:
         position = Position(after, backwards, page.matched, question.version)
         token = service.tokens.write(position, question.order)
-        links.append(link(address(("offset",), token=token), rel, media[file_format], title))
+        links.append(link(address(f"token={token}"), rel, media[file_format], title))
 
     more_after = page.more if not query.backwards else query.after is not None
     more_before = page.more if query.backwards else (query.after is not None or query.offset > 0)
@@ -162,7 +167,7 @@ def _links(
     if more_before and page.first is not None:
         turn("prev", page.first, True, ctx.say("上一页", "Previous page"))
     if more_after or more_before:
-        links.append(link(address(("offset", "token")), "first", media[file_format], ctx.say("第一页", "First page")))
+        links.append(link(address(""), "first", media[file_format], ctx.say("第一页", "First page")))
         turn("last", None, True, ctx.say("最后一页", "Last page"))
     return links
 

@@ -1,5 +1,5 @@
 -- S_INTERSECTS(geom, BBOX(116, 36, 117, 37)) AND S_DISJOINT(geom, BBOX(179, 0, -179, 1))
-((("geom" && ST_MakeEnvelope($1::float8, $2::float8, $3::float8, $4::float8, 4490) AND ST_X("geom") BETWEEN $1::float8 AND $3::float8 AND ST_Y("geom") BETWEEN $2::float8 AND $4::float8)) AND (NOT (("geom" && ST_MakeEnvelope($5::float8, $6::float8, $7::float8, $8::float8, 4490) AND ST_X("geom") BETWEEN $5::float8 AND $7::float8 AND ST_Y("geom") BETWEEN $6::float8 AND $8::float8) OR ("geom" && ST_MakeEnvelope($9::float8, $10::float8, $11::float8, $12::float8, 4490) AND ST_X("geom") BETWEEN $9::float8 AND $11::float8 AND ST_Y("geom") BETWEEN $10::float8 AND $12::float8))))
+((("geom" && ST_MakeEnvelope($1::float8, $2::float8, $3::float8, $4::float8, 4490) AND "geom"::point <@ box(point($1::float8, $2::float8), point($3::float8, $4::float8)))) AND (NOT (("geom" && ST_MakeEnvelope($5::float8, $6::float8, $7::float8, $8::float8, 4490) AND "geom"::point <@ box(point($5::float8, $6::float8), point($7::float8, $8::float8))) OR ("geom" && ST_MakeEnvelope($9::float8, $10::float8, $11::float8, $12::float8, 4490) AND "geom"::point <@ box(point($9::float8, $10::float8), point($11::float8, $12::float8))))))
 -- $1 = 116.0
 -- $2 = 36.0
 -- $3 = 117.0
