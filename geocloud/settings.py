@@ -93,7 +93,7 @@ class CitySettings(_Group):
 class IngestSettings(_Group):
     """Limits of reading and loading files."""
 
-    batch_rows: int = Field(50_000, ge=100, description="Rows read, checked and staged at a time; bounds memory.")
+    batch_rows: int = Field(20_000, ge=100, description="Rows read, checked and staged at a time; bounds memory.")
     batch_mb: int = Field(64, ge=1, description="MB of a file read at a time, where that is fewer rows.")
     max_upload_mb: int = Field(2_000_000, ge=1, description="Largest file in MB that `geocloud load` opens.")
     archive_max_mb: int = Field(
