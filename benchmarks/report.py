@@ -142,7 +142,7 @@ def _load_table(result: Result, workloads: Mapping[str, Workload]) -> str:
         workload = workloads[c.workload]
         head = f"| {workload.title} | {c.connections} | {c.endpoint} "
         if c.refused:
-            lines.append(f"{head}| not offered: {c.refused} | | | | | | | | | | | |")
+            lines.append(f"{head}| none: {c.refused} | | | | | | | | | | | |")
             continue
         r = _ratios(c, result.cells, workload)
         met = "" if r["met"] is None else ("yes" if r["met"] else "**no**")
