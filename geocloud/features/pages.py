@@ -5,13 +5,12 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
-import asyncpg
 import orjson
 
+from geocloud.db.reader import Lease, Reader
 from geocloud.features.query import (
     PageQuery,
     Statement,
@@ -65,37 +64,49 @@ class Counts:
 
 @dataclass
 class Page:
-    """An answer being read: iterate for joined feature texts, then look at the rest.
+    """An answer being read: iterate for joined feature texts as UTF-8, then look at the rest.
 
     `matched` is known before the first chunk; `returned`, `first` and `last` (sort values and fid) and `more`
     after the last one.
     """
 
     matched: int | None
-    chunks: AsyncIterator[str]
+    chunks: AsyncIterator[bytes]
     returned: int = 0
     first: tuple[object, ...] | None = None
     last: tuple[object, ...] | None = None
     more: bool = False
-    _stack: AsyncExitStack = field(default_factory=AsyncExitStack)
+    _lease: Lease | None = None
+    _transaction: Any = None
 
-    async def close(self) -> None:
+    async def close(self, *, sound: bool = True) -> None:
         """Gives the connection back; safe to call again."""
-        await self._stack.aclose()
+        lease, self._lease = self._lease, None
+        if lease is None:
+            return
+        try:
+            if sound and self._transaction is not None:
+                await self._transaction.rollback()
+        except BaseException:
+            sound = False
+            raise
+        finally:
+            lease.end(sound=sound)
 
 
-async def open_page(pool: asyncpg.Pool[Any], question: Question, counts: Counts, settings: WebSettings) -> Page:
+async def open_page(reader: Reader, question: Question, counts: Counts, settings: WebSettings) -> Page:
     """Starts answering; errors of the question come out here, before the first byte is sent."""
     query = question.query
-    stack = AsyncExitStack()
+    lease = reader.lease()
+    page = Page(None, _nothing(), _lease=lease)
+    conn = await lease.__aenter__()
     try:
-        conn = await stack.enter_async_context(pool.acquire())
         in_chunks = query.limit > settings.stream_chunk_rows
         if in_chunks:
             # All chunks come from one snapshot.
-            await stack.enter_async_context(conn.transaction(isolation="repeatable_read", readonly=True))
-        matched, take_hits = await _estimate(conn, question, counts, settings)
-        page = Page(matched, _nothing(), _stack=stack)
+            page._transaction = conn.transaction(isolation="repeatable_read", readonly=True)
+            await page._transaction.start()
+        page.matched, take_hits = await _estimate(conn, question, counts, settings)
         if not in_chunks:
             await _whole(conn, question, page, counts, take_hits)
         elif take_hits:
@@ -103,7 +114,7 @@ async def open_page(pool: asyncpg.Pool[Any], question: Question, counts: Counts,
         else:
             page.chunks = _walked(conn, query, page, settings)
     except BaseException:
-        await stack.aclose()
+        await page.close(sound=False)
         raise
     return page
 
@@ -149,7 +160,8 @@ async def _whole(conn: Any, question: Question, page: Page, counts: Counts, take
     else:
         page.more = tail > returned
     page.first, page.last = await _keys(conn, query, first, last)
-    await page.close()
+    if page._lease is not None and page._transaction is None:
+        page._lease.end(sound=True)
     page.chunks = _once(text)
 
 
@@ -168,13 +180,13 @@ async def _listed(conn: Any, question: Question, page: Page, counts: Counts, set
     page.chunks = _fetched(conn, query, ids, settings)
 
 
-async def _fetched(conn: Any, query: PageQuery, ids: Sequence[int], settings: WebSettings) -> AsyncIterator[str]:
+async def _fetched(conn: Any, query: PageQuery, ids: Sequence[int], settings: WebSettings) -> AsyncIterator[bytes]:
     for start in range(0, len(ids), settings.stream_chunk_rows):
         statement = chunk_statement(query, ids[start : start + settings.stream_chunk_rows])
         yield await conn.fetchval(statement.sql, *statement.args)
 
 
-async def _walked(conn: Any, query: PageQuery, page: Page, settings: WebSettings) -> AsyncIterator[str]:
+async def _walked(conn: Any, query: PageQuery, page: Page, settings: WebSettings) -> AsyncIterator[bytes]:
     """Short pages one after the other, each beginning behind the last."""
     part = query
     # A backward page comes last rows first; its chunks would arrive the wrong way round, so it comes whole.
@@ -203,7 +215,8 @@ async def _keys(
         if fid is None:
             keys.append(None)
         elif query.sort:
-            keys.append((*await _row(conn, sort_values_statement(query, fid)), fid))
+            values = await _row(conn, sort_values_statement(query, fid))
+            keys.append((*(v.decode() if isinstance(v, bytes) else v for v in values), fid))
         else:
             keys.append((fid,))
     return keys[0], keys[1]
@@ -213,11 +226,11 @@ async def _row(conn: Any, statement: Statement) -> Any:
     return await conn.fetchrow(statement.sql, *statement.args)
 
 
-async def _once(text: str | None) -> AsyncIterator[str]:
+async def _once(text: bytes | None) -> AsyncIterator[bytes]:
     if text is not None:
         yield text
 
 
-async def _nothing() -> AsyncIterator[str]:
+async def _nothing() -> AsyncIterator[bytes]:
     return
     yield

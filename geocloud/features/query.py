@@ -205,9 +205,14 @@ def _offset(query: PageQuery, binder: Binder) -> str:
 
 def _columns(query: PageQuery) -> str:
     """What a page needs of a row and no more: readers may not touch hidden columns, not even with a star."""
-    names = ["fid", *(f.name for f in query.output.fields), *(s.name for s in query.sort)]
+    names = ["fid", *[f.name for f in query.output.fields], *[s.name for s in query.sort]]
     if query.layer.spec.geometry != "none":
         names.append("geom")
+    return _listed(tuple(names))
+
+
+@lru_cache(maxsize=512)
+def _listed(names: tuple[str, ...]) -> str:
     return ", ".join(f"t.{quote_identifier(n)}" for n in dict.fromkeys(names))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Literal, TypeAlias
 from urllib.parse import quote, urlsplit
 
@@ -66,6 +67,7 @@ def link(href: str, rel: str, media_type: str, title: str, **more: Any) -> Docum
     return {"href": href, "rel": rel, "type": media_type, "title": title, **more}
 
 
+@lru_cache(maxsize=10_000)
 def collection_path(collection_id: str, *parts: str) -> str:
     """Path of a collection or of something below it."""
     return "/".join(("/collections", *_quoted((collection_id, *parts))))

@@ -252,7 +252,8 @@ def _rendered(
 async def _health(service: Service, ask: Ask, _params: dict[str, str]) -> Answer:
     """200 while the database answers."""
     _only_format_and_language(ask)
-    await service.pool.fetchval("SELECT 1")
+    async with service.reader.lease() as conn:
+        await conn.fetchval("SELECT 1")
     document = {"status": "ok", "version": geocloud.__version__, "layers": len(service.catalogue.layers)}
     return Answer(orjson.dumps(document), _JSON)
 

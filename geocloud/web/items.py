@@ -43,7 +43,7 @@ async def items(service: Service, ask: Ask, layer: Layer, file_format: str, etag
     """A page of features as GeoJSON, HTML or CSV."""
     web = service.settings.web
     question = read_question(ask.pairs, layer, file_format, web, service.tokens)
-    page = await open_page(service.pool, question, service.counts, web)
+    page = await open_page(service.reader, question, service.counts, web)
     ctx = service.context(ask)
     headers = [(b"content-crs", f"<{_crs_uri(question.query.output)}>".encode()), said_in(ctx)]
     chunked = question.query.limit > web.stream_chunk_rows
@@ -60,8 +60,9 @@ async def items(service: Service, ask: Ask, layer: Layer, file_format: str, etag
     else:
         parts, media_type = _geojson(service, ask, ctx, question, page), GEOJSON
     if chunked:
-        first = await anext(parts)
-        return Answer(_closing(first, parts, page), media_type, headers=headers, etag=etag, token=layer)
+        # What opens the document and the first features; a failing query fails before the status is sent.
+        begin = [await anext(parts, b""), await anext(parts, b"")]
+        return Answer(_closing(b"".join(begin), parts, page), media_type, headers=headers, etag=etag, token=layer)
     return Answer(b"".join([part async for part in parts]), media_type, headers=headers, etag=etag, token=layer)
 
 
@@ -72,7 +73,8 @@ async def item(service: Service, ask: Ask, layer: Layer, fid_text: str, file_for
     text = None
     if 0 <= fid <= _LARGEST_FID:
         statement = item_statement(layer, output, fid, relation, args)
-        text = await service.pool.fetchval(statement.sql, *statement.args)
+        async with service.reader.lease() as conn:
+            text = await conn.fetchval(statement.sql, *statement.args)
     if text is None:
         raise UnknownItem(
             f"`{layer.id}` has no feature with id `{fid_text[:40]}`.",
@@ -88,7 +90,7 @@ async def item(service: Service, ask: Ask, layer: Layer, fid_text: str, file_for
         link(ctx.url(collection_path(layer.id)), "collection", "application/json", ctx.text(layer.title)),
     ]
     extra = {"links": links} | ({"synthetic": True} if layer.synthetic else {})
-    body = text[:-1].encode() + b"," + orjson.dumps(extra)[1:]
+    body = b"".join((text[:-1], b",", orjson.dumps(extra)[1:]))
     headers = [(b"content-crs", f"<{_crs_uri(output)}>".encode()), said_in(ctx)]
     if file_format == "html":
         page = render("item", ctx, orjson.loads(body), path=ask.path, query=ask.pairs, collection=layer.id)
@@ -100,7 +102,8 @@ async def _geojson(service: Service, ask: Ask, ctx: Context, question: Question,
     """`features` first, what is only known at the end last."""
     separator = b'{"type":"FeatureCollection","features":['
     async for text in page.chunks:
-        yield separator + text.encode()
+        yield separator
+        yield text
         separator = b","
     tail: Document = {"numberReturned": page.returned}
     if page.matched is not None:
@@ -122,16 +125,18 @@ async def _csv(question: Question, page: Page) -> AsyncIterator[bytes]:
         names.append("wkt")
     yield (_BOM + ",".join(names) + "\r\n").encode()
     async for text in page.chunks:
-        yield (text + "\r\n").encode()
+        yield text + b"\r\n"
 
 
 async def _closing(first: bytes, rest: AsyncIterator[bytes], page: Page) -> AsyncIterator[bytes]:
+    sound = False
     try:
         yield first
         async for part in rest:
             yield part
+        sound = True
     finally:
-        await page.close()
+        await page.close(sound=sound)
 
 
 def _links(

@@ -5,12 +5,9 @@ from __future__ import annotations
 
 import secrets
 from pathlib import Path
-from typing import Any
-
-import asyncpg
 
 from geocloud.catalogue.registry import Catalogue, Layer, Registry
-from geocloud.db.pool import reader_pool
+from geocloud.db.reader import Reader
 from geocloud.features.pages import Counts
 from geocloud.features.tokens import Tokens
 from geocloud.ogc import Context
@@ -30,22 +27,15 @@ class Service:
         self.cache = Cache(settings.web.cache_mb * 2**20, settings.web.cache_entry_kb * 2**10)
         self.counts = Counts()
         self.tokens = Tokens(_secret(settings))
-        self._reader_url = reader_url
-        self._pool: asyncpg.Pool[Any] | None = None
+        self.reader = Reader(reader_url, settings.database)
 
     async def start(self) -> None:
-        self._pool = await reader_pool(self._reader_url, self.settings.database)
+        await self.reader.open()
         await self.registry.start()
 
     async def stop(self) -> None:
         await self.registry.stop()
-        if self._pool is not None:
-            self._pool.terminate()
-
-    @property
-    def pool(self) -> asyncpg.Pool[Any]:
-        assert self._pool is not None, "the service has not been started"
-        return self._pool
+        self.reader.close()
 
     @property
     def catalogue(self) -> Catalogue:
