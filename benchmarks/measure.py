@@ -17,7 +17,7 @@ from benchmarks.answers import Comparison, compare
 from benchmarks.asks import Ask
 from benchmarks.city import City
 from benchmarks.peers.base import Endpoint, NotOffered
-from benchmarks.process import cpu_of, family, get
+from benchmarks.process import cpu_of, family, get, spent
 from benchmarks.workloads import Workload
 from benchmarks.wrk import Round, wrk
 
@@ -156,8 +156,10 @@ def measure(
                 port, headers = endpoint.server.port, endpoint.headers
                 one = rounds_of(port, targets, connections, seconds, folder, headers, slow)
                 after = endpoint.server.cpu(), cpu_of(family(database_pid))
-                spent = [(b - a) * 1e3 / max(1, one.requests) for a, b in zip(before, after, strict=True)]
-                cell.rounds.append(replace(one, server_ms=spent[0], database_ms=spent[1]))
+                server, database = (
+                    spent(*pair) * 1e3 / max(1, one.requests) for pair in zip(before, after, strict=True)
+                )
+                cell.rounds.append(replace(one, server_ms=server, database_ms=database))
         cells += row.values()
     return cells
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import psutil
 
-__all__ = ["Answer", "Server", "Unavailable", "cpu_of", "family", "free_port", "get"]
+__all__ = ["Answer", "Server", "Unavailable", "cpu_of", "family", "free_port", "get", "spent"]
 
 START_SECONDS = 90.0
 
@@ -59,16 +59,21 @@ def get(port: int, path: str, headers: Mapping[str, str] | None = None, timeout:
         conn.close()
 
 
-def cpu_of(pids: Sequence[int]) -> float:
-    """Processor seconds, user and system, of live processes."""
-    total = 0.0
+def cpu_of(pids: Sequence[int]) -> dict[int, float]:
+    """Processor seconds so far, user and system, of each live process."""
+    found = {}
     for pid in pids:
         try:
             times = psutil.Process(pid).cpu_times()
         except (psutil.NoSuchProcess, psutil.AccessDenied):
             continue
-        total += times.user + times.system
-    return total
+        found[pid] = times.user + times.system
+    return found
+
+
+def spent(before: Mapping[int, float], after: Mapping[int, float]) -> float:
+    """Processor seconds between two looks; what a process used that ended in between is not seen."""
+    return sum(max(0.0, seconds - before.get(pid, 0.0)) for pid, seconds in after.items())
 
 
 def family(pid: int) -> list[int]:
@@ -146,8 +151,8 @@ class Server:
                 continue
         return total
 
-    def cpu(self) -> float:
-        """Processor seconds used so far by all live processes."""
+    def cpu(self) -> dict[int, float]:
+        """Processor seconds used so far by each live process."""
         return cpu_of(self.pids())
 
     def stop(self) -> None:

@@ -10,6 +10,7 @@ from statistics import median
 
 from benchmarks.ground import Ground
 from benchmarks.peers.base import Endpoint
+from benchmarks.process import spent
 from benchmarks.report import Finding
 from benchmarks.wrk import wrk
 
@@ -77,7 +78,7 @@ def rates(context: Context, contenders: Mapping[str, Contender]) -> dict[str, Ra
             one = wrk(server.port, [c.target], 16, context.seconds, context.folder, c.headers)
             if one.errors:
                 raise RuntimeError(f"{name}: {one.errors} errors of {one.requests} at {c.target}")
-            found[name].append(Rate(one.rate, (server.cpu() - before) * 1e3 / max(1, one.requests)))
+            found[name].append(Rate(one.rate, spent(before, server.cpu()) * 1e3 / max(1, one.requests)))
     return {
         name: Rate(median(r.per_second for r in rounds), median(r.cpu_ms for r in rounds))
         for name, rounds in found.items()
