@@ -48,13 +48,15 @@ _FALSE = pa.array(["false", "f", "no", "n", "0", "否"])
 _BLANKS = " \t\r\n\x00\u3000\u00a0\ufeff"
 _INTEGER = r"^[+-]?[0-9]{1,18}(?:\.0*)?$"
 _NUMBER = r"^[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?$"
+# RE2's white space is ASCII only.
+_SPACE = r"[\s\x0b\x1c-\x1f\x{85}\x{a0}\x{1680}\x{2000}-\x{200a}\x{2028}\x{2029}\x{202f}\x{205f}\x{3000}]"
 _DATE = (
     r"^(?P<y>[0-9]{4})(?:[-/.](?P<m>[0-9]{1,2})[-/.](?P<d>[0-9]{1,2})|(?P<m2>[0-9]{2})(?P<d2>[0-9]{2})"
-    r"|\s*年\s*(?P<m3>[0-9]{1,2})\s*月\s*(?P<d3>[0-9]{1,2})\s*日)"
+    rf"|{_SPACE}*年{_SPACE}*(?P<m3>[0-9]{{1,2}}){_SPACE}*月{_SPACE}*(?P<d3>[0-9]{{1,2}}){_SPACE}*日)"
 )
 _TIME = (
-    r"(?:(?:T|\s+)(?P<h>[0-9]{1,2}):(?P<mi>[0-9]{2})(?::(?P<s>[0-9]{2})(?:[.,](?P<f>[0-9]{1,9}))?)?"
-    r"\s*(?P<z>Z|[+-][0-9]{2}(?::?[0-9]{2})?)?)?$"
+    rf"(?:(?:T|{_SPACE}+)(?P<h>[0-9]{{1,2}}):(?P<mi>[0-9]{{2}})(?::(?P<s>[0-9]{{2}})(?:[.,](?P<f>[0-9]{{1,9}}))?)?"
+    rf"{_SPACE}*(?P<z>Z|[+-][0-9]{{2}}(?::?[0-9]{{2}})?)?)?$"
 )
 
 
@@ -247,27 +249,37 @@ def _from_beijing(local: pa.Array) -> pa.Array:
 
 def _parse(values: pa.Array) -> tuple[NDArray[np.datetime64], NDArray[np.int64], Mask]:
     """Local date and time, minutes of the zone east of UTC, and where a zone was written; NaT for no date."""
-    # Half a second to import, and few files have dates as text.
-    import pandas as pd
+    # What was not written, and all of what is no date, is an empty text.
+    parts = pc.extract_regex(values, _DATE + _TIME)
 
-    text = pd.Series(values.to_numpy(zero_copy_only=False), dtype=object)
-    parts = text.astype("string").str.extract(_DATE + _TIME)
+    def pick(*names: str) -> NDArray[np.int64]:
+        joined = pc.binary_join_element_wise(*(parts.field(n).fill_null("") for n in names), "")
+        return _whole_numbers(pc.if_else(parts.is_valid(), joined, ""))
 
-    def pick(*names: str) -> NDArray[np.float64]:
-        first = parts[list(names)].bfill(axis=1).iloc[:, 0]
-        out: NDArray[np.float64] = pd.to_numeric(first, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
-        return out
+    year, month, day = pick("y"), pick("m", "m2", "m3"), pick("d", "d2", "d3")
+    hour, minute, second = pick("h"), pick("mi"), pick("s")
+    fraction = pc.if_else(parts.is_valid(), parts.field("f").fill_null(""), "")
+    fraction_ns = _whole_numbers(pc.if_else(pc.equal(fraction, ""), "", pc.utf8_rpad(fraction, 9, "0")))
+    micro = np.round(fraction_ns / 1e9 * 1e6).astype(np.int64)
+    known = (month >= 1) & (month <= 12)
+    first = np.where(known, (year - 1970) * 12 + month - 1, 0).astype("datetime64[M]")
+    known &= (day >= 1) & (
+        day <= ((first + 1).astype("datetime64[D]") - first.astype("datetime64[D]")).astype(np.int64)
+    )
+    known &= (hour <= 23) & (minute <= 59) & (second <= 59)
+    micro += ((hour * 60 + minute) * 60 + second) * 1_000_000
+    local = first.astype("datetime64[D]") + (day - 1).astype("timedelta64[D]") + micro.astype("timedelta64[us]")
+    local[~known] = np.datetime64("NaT")
+    zone = pc.if_else(parts.is_valid(), parts.field("z").fill_null(""), "").dictionary_encode()
+    minutes = np.array([_zone_minutes(z) for z in zone.dictionary.to_pylist()] or [0], dtype=np.int64)
+    written = _mask(pc.not_equal(pc.binary_length(zone.dictionary_decode()), 0))
+    return local, minutes[zone.indices.to_numpy()] if len(values) else np.zeros(0, np.int64), written
 
-    frame = pd.DataFrame({"year": pick("y"), "month": pick("m", "m2", "m3"), "day": pick("d", "d2", "d3")})
-    day = pd.to_datetime(frame, errors="coerce").to_numpy(dtype="datetime64[us]", copy=True)
-    hour, minute, second = (np.nan_to_num(pick(n)) for n in ("h", "mi", "s"))
-    fraction = pd.to_numeric("0." + parts["f"].fillna("0"), errors="coerce").to_numpy(dtype=np.float64, na_value=0.0)
-    day[(hour > 23) | (minute > 59) | (second > 59)] = np.datetime64("NaT")
-    micro = ((hour * 60 + minute) * 60 + second) * 1e6 + np.round(fraction * 1e6)
-    zone = parts["z"].fillna("").to_numpy(dtype=object)
-    known = {z: _zone_minutes(str(z)) for z in set(zone.tolist())}
-    offset = np.array([known[z] for z in zone.tolist()], dtype=np.int64)
-    return day + micro.astype("timedelta64[us]"), offset, np.array([bool(z) for z in zone.tolist()], dtype=bool)
+
+def _whole_numbers(digits: pa.Array) -> NDArray[np.int64]:
+    """Texts of digits as numbers, 0 for empty ones."""
+    out: NDArray[np.int64] = pc.if_else(pc.equal(digits, ""), "0", digits).cast(pa.int64()).to_numpy()
+    return out
 
 
 def _zone_minutes(zone: str) -> int:

@@ -18,7 +18,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import openpyxl
 import pyarrow as pa
 
 from geocloud.ingest.attributes import unique_names
@@ -193,6 +192,8 @@ class _workbook:  # noqa: N801  (a context manager used like a function)
 
     def __init__(self, name: str, path: Path) -> None:
         try:
+            import openpyxl
+
             self._book = openpyxl.load_workbook(path, read_only=True, data_only=True, keep_links=False)
         except Exception as exc:  # openpyxl raises whatever its XML and zip parsers do
             raise refuse(Finding.of("GC-105", path=name, reason=str(exc)[:200] or type(exc).__name__)) from exc
