@@ -49,7 +49,7 @@ class Reader:
         """A connection, waiting for one when all are in use; give it back with `give`."""
         while self._free:
             conn = self._free.pop()
-            if not conn.is_closed():
+            if not _is_dead(conn):
                 return conn
             self._discard(conn)
         if self._out < self._settings.pool_size:
@@ -66,7 +66,7 @@ class Reader:
 
     def give(self, conn: Any, *, sound: bool) -> None:
         """Takes a connection back; `sound` when its last statement ended as it should."""
-        if not sound or conn.is_closed():
+        if not sound or _is_dead(conn):
             self._discard(conn)
             conn = None
         while self._waiting:
@@ -118,6 +118,14 @@ class Lease:
         conn, self._conn = self._conn, None
         if conn is not None:
             self._reader.give(conn, sound=sound)
+
+
+def _is_dead(conn: Any) -> bool:
+    try:
+        return bool(conn.is_closed())
+    except asyncpg.InterfaceError:
+        # The server ended it, and the pool has taken it back already.
+        return True
 
 
 async def _release(pool: asyncpg.Pool[Any], conn: Any) -> None:

@@ -54,6 +54,7 @@ STATUS: tuple[tuple[type[Exception], int], ...] = (
     (DatabaseError, 503),
     (asyncpg.PostgresConnectionError, 503),
     (asyncpg.InterfaceError, 503),
+    (asyncpg.InternalClientError, 503),
     (asyncpg.CannotConnectNowError, 503),
     (asyncpg.AdminShutdownError, 503),
     (OSError, 503),
