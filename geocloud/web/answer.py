@@ -22,6 +22,12 @@ Headers = list[tuple[bytes, bytes]]
 # Below this many bytes compression costs more than it saves.
 _COMPRESS_FROM = 1_000
 _BROTLI_QUALITY, _GZIP_LEVEL = 4, 4
+# Pages load what this host serves and nothing else, and run no script or style written into them.
+_PAGE_POLICY = (
+    b"content-security-policy",
+    b"default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; font-src 'self'; "
+    b"connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'self'",
+)
 _SHARED: Headers = [
     (b"access-control-allow-origin", b"*"),
     (b"access-control-expose-headers", b"content-crs, link, etag, ogc-numbermatched, ogc-numberreturned"),
@@ -175,6 +181,8 @@ async def send_answer(ask: Ask, send: Send, answer: Answer) -> None:
 
 def _headers(answer: Answer, encoding: str, length: int | None = -1) -> Headers:
     headers = [(b"content-type", answer.media_type.encode()), *answer.headers, *_SHARED]
+    if answer.media_type.startswith("text/html"):
+        headers.append(_PAGE_POLICY)
     if length == -1 and isinstance(answer.body, bytes):
         length = len(answer.body)
     if length is not None:

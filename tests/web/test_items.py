@@ -223,3 +223,10 @@ def test_tokens_are_bound_to_their_question(client: httpx.Client) -> None:
         answer = client.get(ITEMS, params=params)
         assert answer.status_code == 400
         assert answer.json()["parameter"] == "token"
+
+
+@pytest.mark.parametrize("path", ["/", "/collections", f"/collections/{SITE}", ITEMS, f"{ITEMS}/1", "/api", "/nowhere"])
+def test_pages_may_load_from_this_host_only(client: httpx.Client, path: str) -> None:
+    page = client.get(path, params={"f": "html"} if path != "/nowhere" else {}, headers={"accept": "text/html"})
+    assert "default-src 'none'" in page.headers["content-security-policy"]
+    assert "<style" not in page.text and ' style="' not in page.text and "<script>" not in page.text
