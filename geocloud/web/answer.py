@@ -8,7 +8,7 @@ import hashlib
 import zlib
 from base64 import b32encode
 from collections import OrderedDict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -45,6 +45,8 @@ class Answer:
     status: int = 200
     headers: Headers = field(default_factory=list)
     etag: str | None = None
+    done: Callable[..., Awaitable[None]] | None = None
+    """Called with `sound` when the answer has been sent, given up, or was asked for by HEAD alone."""
     document: bool = False
     """A description of the service, kept whatever its size; rows of a layer are only kept up to a limit."""
     token: object = None
@@ -155,7 +157,17 @@ async def send_kept(ask: Ask, send: Send, cache: Cache, kept: Kept) -> None:
 
 
 async def send_answer(ask: Ask, send: Send, answer: Answer) -> None:
-    """An answer as it was made; a chunked one is compressed on the way."""
+    """An answer as it was made; a chunked one is compressed on the way. What it holds is let go, however it ends."""
+    sound = False
+    try:
+        await _send(ask, send, answer)
+        sound = True
+    finally:
+        if answer.done is not None:
+            await answer.done(sound=sound)
+
+
+async def _send(ask: Ask, send: Send, answer: Answer) -> None:
     if isinstance(answer.body, bytes):
         encoding = ask.encoding if len(answer.body) >= _COMPRESS_FROM else ""
         body = _compress(answer.body, encoding) if encoding else answer.body

@@ -61,8 +61,13 @@ async def items(service: Service, ask: Ask, layer: Layer, file_format: str, etag
         parts, media_type = _geojson(service, ask, ctx, question, page), GEOJSON
     if chunked:
         # What opens the document and the first features; a failing query fails before the status is sent.
-        begin = [await anext(parts, b""), await anext(parts, b"")]
-        return Answer(_closing(b"".join(begin), parts, page), media_type, headers=headers, etag=etag, token=layer)
+        try:
+            begin = await anext(parts, b"") + await anext(parts, b"")
+        except BaseException:
+            await page.close(sound=False)
+            raise
+        chunks = _continued(begin, parts)
+        return Answer(chunks, media_type, headers=headers, etag=etag, token=layer, done=page.close)
     return Answer(b"".join([part async for part in parts]), media_type, headers=headers, etag=etag, token=layer)
 
 
@@ -128,15 +133,10 @@ async def _csv(question: Question, page: Page) -> AsyncIterator[bytes]:
         yield text + b"\r\n"
 
 
-async def _closing(first: bytes, rest: AsyncIterator[bytes], page: Page) -> AsyncIterator[bytes]:
-    sound = False
-    try:
-        yield first
-        async for part in rest:
-            yield part
-        sound = True
-    finally:
-        await page.close(sound=sound)
+async def _continued(begin: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    yield begin
+    async for part in rest:
+        yield part
 
 
 def _links(

@@ -190,3 +190,40 @@ def test_query_of_a_client_that_has_gone_is_cancelled(
         assert time.monotonic() - began < 5
     assert time.monotonic() - began < 1
     watcher.close()
+
+
+def test_large_answers_given_up_leave_the_connections_free(server: str, city: City) -> None:
+    """More of each than both workers have connections: HEAD, and readers that leave after the first bytes."""
+    address = urlsplit(server)
+    for number in range(24):
+        assert httpx.head(f"{server}{ITEMS}?limit=2000&offset={number}", timeout=20).status_code == 200
+        with socket.create_connection((address.hostname, address.port)) as link:
+            link.sendall(f"GET {ITEMS}?limit=2300&offset={number} HTTP/1.1\r\nHost: {address.netloc}\r\n\r\n".encode())
+            assert link.recv(16).startswith(b"HTTP/1.1 200")
+    for _ in range(20):
+        with httpx.Client(base_url=server, timeout=20) as client:
+            assert len(client.get(f"{ITEMS}?limit=2000").json()["features"]) == 2000
+
+
+def test_question_that_is_cut_off_before_its_first_byte_leaves_the_connection_free(
+    server: str, city: City, locked: psycopg2.extensions.connection
+) -> None:
+    """Chunked questions wait for the table, their clients leave, and the next ones are answered."""
+    address = urlsplit(server)
+    links = []
+    for number in range(12):
+        link = socket.create_connection((address.hostname, address.port))
+        link.sendall(f"GET {ITEMS}?limit=2200&offset={number} HTTP/1.1\r\nHost: {address.netloc}\r\n\r\n".encode())
+        links.append(link)
+    with psycopg2.connect(city.urls.owner) as watcher, watcher.cursor() as cur:
+        while True:
+            cur.execute("SELECT count(*) FROM pg_locks WHERE relation = 'test.site'::regclass AND NOT granted")
+            row = cur.fetchone()
+            if row and row[0] >= 4:
+                break
+    for link in links:
+        link.close()
+    locked.rollback()
+    for _ in range(20):
+        with httpx.Client(base_url=server, timeout=20) as client:
+            assert client.get(f"{ITEMS}?limit=3").status_code == 200
