@@ -193,7 +193,7 @@ async def _send(ask: Ask, send: Send, answer: Answer) -> None:
 
 def _headers(answer: Answer, encoding: str, length: int | None = -1) -> Headers:
     headers = [(b"content-type", answer.media_type.encode()), *answer.headers, *_SHARED]
-    if answer.media_type.startswith("text/html"):
+    if answer.media_type.startswith("text/html") and not any(k == _PAGE_POLICY[0] for k, _ in answer.headers):
         headers.append(_PAGE_POLICY)
     if length == -1 and isinstance(answer.body, bytes):
         length = len(answer.body)

@@ -17,7 +17,6 @@ import asyncpg
 import orjson
 import structlog
 from starlette.routing import Mount, Route, Router
-from starlette.staticfiles import StaticFiles
 
 import geocloud
 from geocloud import ogc
@@ -33,9 +32,12 @@ from geocloud.errors import (
 )
 from geocloud.features.request import unknown_parameter
 from geocloud.settings import Settings
+from geocloud.web import measure
 from geocloud.web.answer import Answer, etag_of, is_match, send_answer, send_kept, send_not_modified
 from geocloud.web.ask import Ask, Receive, Scope, Send
+from geocloud.web.assets import Assets
 from geocloud.web.items import FORMATS, ITEM_FORMATS, item, items, said_in, validator
+from geocloud.web.map import ROUTES as MAP_ROUTES
 from geocloud.web.service import Service
 
 __all__ = ["STATUS", "create_app"]
@@ -87,13 +89,15 @@ class _Application:
             ("/collections/{collection}/sortables", _collection_document(ogc.sortables, "sortables", _SCHEMA)),
             ("/collections/{collection}/schema", _collection_document(ogc.schema, "schema", _SCHEMA)),
             ("/health", _health),
+            *MAP_ROUTES,
+            *measure.ROUTES,
         ]
         self._router = Router(
             [
                 Route("/collections/{collection}/items", _Endpoint(self, _items)),
                 Route("/collections/{collection}/items/{fid}", _Endpoint(self, _item)),
                 *(Route(path, _Endpoint(self, handler)) for path, handler in documents),
-                Mount("/static", StaticFiles(directory=_STATIC)),
+                Mount("/static", Assets(_STATIC)),
             ],
             redirect_slashes=True,
             default=_Endpoint(self, _nothing),
