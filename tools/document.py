@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 from geocloud import errors
-from geocloud.ingest.codes import rules
+from geocloud.rules.codes import rules
 from geocloud.settings import CitySettings, DatabaseSettings, IngestSettings, WebSettings
 
 _DOCS = Path(__file__).resolve().parent.parent / "docs"

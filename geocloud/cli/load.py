@@ -171,7 +171,7 @@ def _instant(text: str | None) -> Any:
         return None
     import pyarrow as pa
 
-    from geocloud.ingest.convert import convert
+    from geocloud.rules.convert import convert
 
     value = convert(pa.array([text], pa.string()), "datetime").values[0].as_py()
     if value is None:

@@ -27,8 +27,8 @@ from geocloud.errors import CatalogueError, LoadConflict
 from geocloud.ingest.direct import NotPossible, bare_table, copy_statement, set_sequence
 from geocloud.ingest.encode import Begin
 from geocloud.ingest.merge import Layout
-from geocloud.ingest.repair import Shapes
 from geocloud.ingest.stage import HEADER, INFINITY, MINUS_INFINITY, TRAILER, Stream, encode
+from geocloud.rules.repair import Shapes
 
 __all__ = ["LAYERS", "Loaded", "clear", "expected", "generate", "load"]
 

@@ -15,15 +15,15 @@ from numpy.typing import NDArray
 
 from geocloud.catalogue.spec import CodeList, LayerSpec
 from geocloud.errors import CrsUndecided, IngestError, RowsRejected
-from geocloud.ingest.collector import Collector
 from geocloud.ingest.crs_doctor import Diagnosis, diagnose
 from geocloud.ingest.mapping import map_columns
 from geocloud.ingest.pipeline import placed
 from geocloud.ingest.readers import open_source
-from geocloud.ingest.repair import repair
 from geocloud.ingest.report import Report, refuse
-from geocloud.ingest.rules import Checker
 from geocloud.ingest.source import Source
+from geocloud.rules.checker import Checker
+from geocloud.rules.collector import Collector
+from geocloud.rules.repair import repair
 from geocloud.settings import Settings
 
 __all__ = ["Checked", "check_file"]

@@ -12,13 +12,13 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from geocloud.ingest.convert import ARROW_TYPES
 from geocloud.ingest.merge import Layout
 from geocloud.ingest.order import z_order
 from geocloud.ingest.pipeline import Worked
-from geocloud.ingest.repair import Shapes
-from geocloud.ingest.rules import VALID_FROM, VALID_TO
 from geocloud.ingest.stage import HEADER, INFINITY, MINUS_INFINITY, TRAILER, encode, pg_microseconds
+from geocloud.rules.checker import VALID_FROM, VALID_TO
+from geocloud.rules.convert import ARROW_TYPES
+from geocloud.rules.repair import Shapes
 
 __all__ = ["Begin", "RowEncoder"]
 

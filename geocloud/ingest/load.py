@@ -33,9 +33,9 @@ from geocloud.ingest.merge import Counts, Layout
 from geocloud.ingest.pipeline import Pipeline, Tally, put_aside
 from geocloud.ingest.quarantine import Quarantine
 from geocloud.ingest.report import Finding, Report, refuse
-from geocloud.ingest.rules import Checker
 from geocloud.ingest.source import Source
 from geocloud.ingest.stage import Stream
+from geocloud.rules.checker import Checker
 from geocloud.settings import Settings
 
 __all__ = ["LoadOptions", "LoadResult", "Progress", "load"]

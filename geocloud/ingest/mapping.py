@@ -8,11 +8,11 @@ Chinese or English title; or, cut to the ten bytes a DBF column name may have, t
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 
 from geocloud.catalogue.spec import FieldSpec, LayerSpec
 from geocloud.errors import IngestError
 from geocloud.ingest.report import Finding
+from geocloud.rules.checker import ColumnMap
 
 __all__ = ["ColumnMap", "map_columns"]
 
@@ -26,16 +26,6 @@ _HOW = {
     "title": ("标题", "title"),
     "cut": ("DBF 截断的名称", "name cut by DBF"),
 }
-
-
-@dataclass(frozen=True)
-class ColumnMap:
-    """Source column by field name, the columns of valid time, and what is to be said about the columns."""
-
-    columns: Mapping[str, str]
-    start: str | None = None
-    end: str | None = None
-    findings: list[Finding] = field(default_factory=list)
 
 
 def map_columns(spec: LayerSpec, names: Sequence[str], given: Mapping[str, str] | None = None) -> ColumnMap:

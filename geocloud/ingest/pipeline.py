@@ -20,12 +20,12 @@ from numpy.typing import NDArray
 
 from geocloud.catalogue.spec import LayerSpec
 from geocloud.geodesy.transform import Placement
-from geocloud.ingest.collector import Collector
 from geocloud.ingest.quarantine import Quarantine
-from geocloud.ingest.repair import Shapes, repair
 from geocloud.ingest.report import Finding, Report
-from geocloud.ingest.rules import Checker
 from geocloud.ingest.source import Batch, Source
+from geocloud.rules.checker import Checker
+from geocloud.rules.collector import Collector
+from geocloud.rules.repair import Shapes, repair
 
 __all__ = ["Pipeline", "Tally", "Worked"]
 

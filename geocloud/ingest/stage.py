@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 import shapely
 from numpy.typing import NDArray
 
-from geocloud.ingest.repair import Shapes
+from geocloud.rules.repair import Shapes
 
 __all__ = ["HEADER", "INFINITY", "MINUS_INFINITY", "TRAILER", "Stream", "encode", "pg_microseconds"]
 

@@ -15,7 +15,7 @@ from geocloud.catalogue.registry import Layer
 from geocloud.catalogue.spec import Source, Text
 from geocloud.db.cluster import Urls
 from geocloud.errors import IngestError
-from geocloud.ingest.convert import BEIJING
+from geocloud.rules.convert import BEIJING
 from tests.ingest.loading import ask, fingerprint, load, publish, spec, structure, utc, write
 
 ROWS: list[dict[str, Any]] = [

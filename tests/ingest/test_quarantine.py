@@ -12,7 +12,7 @@ import shapely
 
 from geocloud.db.cluster import Urls
 from geocloud.errors import DataFolderError, IngestError, RowsRejected
-from geocloud.ingest.codes import rule
+from geocloud.rules.codes import rule
 from tests.ingest.loading import ask, field, load, publish, spec, write
 
 OK = {

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyproj import Geod
 
-from geocloud.ingest.collector import Collector
-from geocloud.ingest.repair import repair
+from geocloud.rules.collector import Collector
+from geocloud.rules.repair import repair
 
 SQUARE = "POLYGON ((116 36, 116.01 36, 116.01 36.01, 116 36.01, 116 36))"
 BOWTIE = "POLYGON ((116 36, 116.01 36.01, 116.01 36, 116 36.01, 116 36))"

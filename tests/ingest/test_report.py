@@ -14,8 +14,8 @@ from rich.console import Console
 
 import geocloud
 from geocloud.errors import UnreadableFile
-from geocloud.ingest.codes import Rule, rule, rules
 from geocloud.ingest.report import Finding, Report, refuse
+from geocloud.rules.codes import Rule, rule, rules
 
 ROOT = Path(geocloud.__file__).parent
 RULES = list(rules().values())

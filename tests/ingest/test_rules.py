@@ -18,12 +18,12 @@ from pyproj import Geod
 
 from geocloud.catalogue.spec import Code, CodeList, FieldType, LayerSpec, Text
 from geocloud.errors import IngestError
-from geocloud.ingest.codes import rules
-from geocloud.ingest.collector import Collector
-from geocloud.ingest.convert import ARROW_TYPES, convert
 from geocloud.ingest.mapping import map_columns
-from geocloud.ingest.repair import repair
-from geocloud.ingest.rules import Checker
+from geocloud.rules.checker import Checker
+from geocloud.rules.codes import rules
+from geocloud.rules.collector import Collector
+from geocloud.rules.convert import ARROW_TYPES, convert
+from geocloud.rules.repair import repair
 from tests.ingest.loading import STATES, field, spec
 
 BEIJING = zoneinfo.ZoneInfo("Asia/Shanghai")

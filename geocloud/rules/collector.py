@@ -5,17 +5,23 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from geocloud.ingest.codes import rule
-from geocloud.ingest.report import Finding, Report
+from geocloud.rules.codes import rule
+from geocloud.rules.findings import Finding
 
 __all__ = ["Collector"]
 
 Facts = Callable[[int], Mapping[str, Any]]
+
+
+class _Sink(Protocol):
+    def add(self, findings: list[Finding]) -> None: ...
+
+    def count(self, code: str, times: int) -> None: ...
 
 
 class Collector:
@@ -60,7 +66,7 @@ class Collector:
             if one.severity == "error" and one.row is not None:
                 self.rejected[one.row - 1 - self.start_row] = True
 
-    def into(self, report: Report) -> None:
+    def into(self, report: _Sink) -> None:
         """Adds everything to a report."""
         report.add(self.findings)
         for code, times in self.counts.items():

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Checks the rows of a delivered file against a layer's definition (规则检查), a batch at a time, on whole columns."""
+"""Checks rows against a layer's definition (规则检查), a batch at a time, on whole columns."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -17,16 +17,26 @@ from numpy.typing import NDArray
 
 from geocloud.catalogue.spec import CodeList, FieldSpec, FieldType, LayerSpec
 from geocloud.geodesy.area import areas
-from geocloud.ingest.collector import Collector
-from geocloud.ingest.convert import INSTANT, convert, type_names
-from geocloud.ingest.mapping import ColumnMap
-from geocloud.ingest.repair import Shapes
+from geocloud.rules.collector import Collector
+from geocloud.rules.convert import INSTANT, convert, type_names
+from geocloud.rules.findings import Finding
+from geocloud.rules.repair import Shapes
 
-__all__ = ["Checker", "VALID_FROM", "VALID_TO"]
+__all__ = ["Checker", "ColumnMap", "VALID_FROM", "VALID_TO"]
 
 Mask = NDArray[np.bool_]
 VALID_FROM, VALID_TO = "valid_from", "valid_to"
 _SHOWN_CHARS = 80
+
+
+@dataclass(frozen=True)
+class ColumnMap:
+    """Source column by field name, the columns of valid time, and what is to be said about the columns."""
+
+    columns: Mapping[str, str]
+    start: str | None = None
+    end: str | None = None
+    findings: list[Finding] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

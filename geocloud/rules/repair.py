@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from geocloud.catalogue.spec import GeometryType
 from geocloud.geodesy.area import areas
-from geocloud.ingest.collector import Collector
+from geocloud.rules.collector import Collector
 
 __all__ = ["Shapes", "repair"]
 
