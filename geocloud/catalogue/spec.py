@@ -14,8 +14,11 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
+from geocloud.catalogue.model import Model as _Model
+from geocloud.catalogue.model import Text
+from geocloud.catalogue.style import Style, StyleClass
 from geocloud.errors import CatalogueError
 
 __all__ = [
@@ -26,6 +29,7 @@ __all__ = [
     "LayerSpec",
     "Source",
     "Style",
+    "StyleClass",
     "Text",
     "TileBand",
     "Tiles",
@@ -52,17 +56,6 @@ RESERVED_PARAMETERS = frozenset(
         "token", "q", "profile",
     }
 )  # fmt: skip
-
-
-class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Text(_Model):
-    """A text in both languages."""
-
-    zh: str = Field(min_length=1)
-    en: str = Field(min_length=1)
 
 
 class Code(_Model):
@@ -168,16 +161,6 @@ class Tiles(_Model):
     overview: Literal["none", "cluster", "h3", "cover", "merge"] = "none"
     overview_below: int = Field(12, ge=0, le=22, description="Zooms below it show the overview.")
     bands: tuple[TileBand, ...] = ()
-
-
-class Style(_Model):
-    """The look of the layer, from which MapLibre and QGIS styles are made."""
-
-    color: str = Field("#1c6e8c", pattern=r"^#[0-9a-f]{6}$")
-    color_by: str | None = None
-    label: str | None = None
-    icon: str | None = None
-    width: float | None = Field(None, gt=0, le=20)
 
 
 class Access(_Model):
@@ -287,6 +270,7 @@ def read_layers(folder: Path) -> tuple[dict[str, LayerSpec], dict[str, CodeList]
                     todo_en="Add the list or correct its name.",
                     todo_zh="请补充代码表或更正名称。",
                 )
+        _check_classes(path, spec, codes)
         layers[spec.id] = spec
     if not layers:
         raise CatalogueError(
@@ -301,6 +285,21 @@ def read_layers(folder: Path) -> tuple[dict[str, LayerSpec], dict[str, CodeList]
 def json_schema() -> dict[str, Any]:
     """JSON Schema of a layer file, for editors."""
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **LayerSpec.model_json_schema()}
+
+
+def _check_classes(path: Path, spec: LayerSpec, codes: dict[str, CodeList]) -> None:
+    """Classes name codes that the list of `color_by` has."""
+    style = spec.style
+    listed = spec.field(style.color_by).codes if style.color_by else None
+    known = {c.code for c in codes[listed].codes} if listed else None
+    for code in (code for c in style.classes for code in c.codes):
+        if known is not None and code not in known:
+            raise CatalogueError(
+                f"{path}: style.classes: code `{code}` is not in code list `{listed}`.",
+                f"{path}:style.classes 中的代码 {code} 不在代码表 {listed} 中。",
+                todo_en="Correct the code or add it to the list.",
+                todo_zh="请更正代码或在代码表中补充。",
+            )
 
 
 def _parse(path: Path, model: type[M], expected: dict[str, str]) -> M:
