@@ -149,6 +149,12 @@ class WebSettings(_Group):
     filter_depth_max: int = Field(32, ge=2, description="Deepest nesting of a CQL2 filter.")
     filter_nodes_max: int = Field(1_000, ge=10, description="Most operators, names and values in a CQL2 filter.")
     sortby_max: int = Field(4, ge=1, description="Most properties in `sortby`.")
+    geometry_chars_max: int = Field(
+        12_000, ge=200, description="Longest drawn geometry (GeoJSON text in `geometry`) in characters."
+    )
+    summary_classes_max: int = Field(
+        100, ge=1, description="Classes listed one by one in a summary; the rest are added up."
+    )
     drawn_max: int = Field(2_000, ge=1, description="Features drawn on an HTML page; the rest are counted beside it.")
     stream_chunk_rows: int = Field(1_000, ge=1, description="Features per chunk of a streamed answer.")
     cache_mb: int = Field(64, ge=0, description="Memory in MB per worker for answers kept by layer version.")
