@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Grids over the city: codes of cells, and cells of codes."""
