@@ -104,7 +104,7 @@ def plan_layer(spec: LayerSpec, existing: Existing | None) -> list[Step]:
                 "create",
                 f"create {spec.geometry} layer with {len(spec.fields)} fields",
                 f"新建 {spec.geometry} 图层,{len(spec.fields)} 个字段",
-                (*_create(spec), f"SELECT geocloud.attach_time('{spec.id}')", *_grants(spec)),
+                (*_create(spec), *_attach(spec)),
             )
         ]
     steps = [*_columns(spec, existing), *_geometry(spec, existing), *_key(spec, existing)]
@@ -113,8 +113,7 @@ def plan_layer(spec: LayerSpec, existing: Existing | None) -> list[Step]:
         steps.append(Step(spec.id, "restore", "serve the retired layer again", "恢复已停用图层"))
     steps += _dropped(spec, existing)
     if steps or existing.spec != spec:
-        refresh = (f"SELECT geocloud.attach_time('{spec.id}')", *_grants(spec))
-        steps.append(Step(spec.id, "update", "definition changed", "定义有更新", refresh))
+        steps.append(Step(spec.id, "update", "definition changed", "定义有更新", _attach(spec)))
     return steps
 
 
@@ -125,6 +124,15 @@ def plan_retire(existing: Existing) -> Step:
         "retire",
         "definition removed: no longer served, rows and history kept",
         "定义已移除:停止服务,数据与历史保留",
+    )
+
+
+def _attach(spec: LayerSpec) -> tuple[str, ...]:
+    """History, rights, and what tiles are made from, as the definition asks."""
+    return (
+        f"SELECT geocloud.attach_time('{spec.id}')",
+        *_grants(spec),
+        f"SELECT geocloud.attach_tiles('{spec.id}')",
     )
 
 
@@ -262,7 +270,10 @@ def _geometry(spec: LayerSpec, existing: Existing) -> list[Step]:
         return [Step(spec.id, "add-column", words, words, add)]
     if wanted and have and ("Geometry" in wanted or wanted == have.replace("geometry(", "geometry(Multi")):
         using = "geom" if "Geometry" in wanted else "public.ST_Multi(geom)"
-        change = tuple(f"ALTER TABLE {t} ALTER COLUMN geom TYPE {wanted} USING {using}" for t in (table, past))
+        change = (
+            f"SELECT geocloud.detach_tiles('{spec.id}')",
+            *(f"ALTER TABLE {t} ALTER COLUMN geom TYPE {wanted} USING {using}" for t in (table, past)),
+        )
         return [Step(spec.id, "change-type", words, words, change)]
     return [_refused(spec, f"{words} would lose or invent shapes", f"{words}:会丢失或虚构图形")]
 

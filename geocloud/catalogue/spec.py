@@ -45,10 +45,17 @@ GeometryType = Literal[
 ]
 _NAME = r"^[a-z][a-z0-9_]{0,47}$"
 # Names the house itself gives to columns, and schemas that are not themes.
-SYSTEM_COLUMNS = frozenset({"fid", "geom", "valid_from", "valid_to", "sys_from", "sys_to", "source_id"})
+SYSTEM_COLUMNS = frozenset(
+    {
+        "fid", "geom", "valid_from", "valid_to", "sys_from", "sys_to", "source_id", "tile_geom", "tile_geom_11",
+        "tile_geom_7", "tile_from",
+    }
+)  # fmt: skip
+# What tiles say of an aggregate; a field of such a name cannot be carried by tiles.
+TILE_PROPERTIES = ("overview", "count", "mix", "share", "area_m2", "thinned")
 # Folders beside the themes: code lists, and lists of files to load.
 _NOT_LAYERS = frozenset({"codes", "recipes"})
-RESERVED_THEMES = frozenset({"geocloud", "history", "public", "information_schema", "topology", "tiger"})
+RESERVED_THEMES = frozenset({"geocloud", "history", "tiles", "public", "information_schema", "topology", "tiger"})
 # Query parameters of OGC API Features, so that `?name=value` can never mean two things.
 RESERVED_PARAMETERS = frozenset(
     {
@@ -215,6 +222,8 @@ class LayerSpec(_Model):
         visible = {f.name for f in self.visible_fields}
         for name in sorted(wanted - visible):
             raise ValueError(f"tiles or style use `{name}`, which is not a visible field")
+        for name in sorted(wanted & set(TILE_PROPERTIES)):
+            raise ValueError(f"tiles or style use `{name}`, a name that tiles give to what they say of aggregates")
         return self
 
     @property
