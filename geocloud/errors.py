@@ -23,7 +23,17 @@
         ├── UnknownCollection    52  no such collection
         ├── UnknownItem          53  no such feature
         ├── NotAcceptable        54  no such format
-        └── TooLarge             55  over a named limit
+        ├── TooLarge             55  over a named limit
+        └── EditError            60  a change of features is refused
+            ├── NotAuthorized    61  no key, or one that is not known
+            ├── Forbidden        62  the key may not change this layer
+            ├── WrongMediaType   63  the body's media type or CRS is not taken
+            ├── InvalidBody      64  the body is not JSON, or nested too deeply
+            ├── RulesBroken      65  features break rules; every violation is listed
+            ├── VersionRequired  66  the version to be changed is not named (If-Match)
+            ├── VersionConflict  67  the feature has changed since that version
+            ├── KeyConflict      68  another feature has the key
+            └── LayerBusy        69  the layer is being written; try again
 
 The number is the exit code of the command line (docs/exit-codes.md, checked by a test).
 1 is an unexpected failure, 2 wrong usage of a command, 130 an interrupt.
@@ -40,15 +50,22 @@ __all__ = [
     "DataFolderError",
     "DatabaseError",
     "DiskFull",
+    "EditError",
+    "Forbidden",
     "GeocloudError",
     "IngestError",
+    "InvalidBody",
     "InvalidParameter",
+    "KeyConflict",
+    "LayerBusy",
     "LoadConflict",
     "MissingPackages",
     "NotAcceptable",
+    "NotAuthorized",
     "PortInUse",
     "RequestError",
     "RowsRejected",
+    "RulesBroken",
     "SettingsError",
     "SyncRefused",
     "TooLarge",
@@ -56,6 +73,9 @@ __all__ = [
     "UnknownItem",
     "UnknownLayer",
     "UnreadableFile",
+    "VersionConflict",
+    "VersionRequired",
+    "WrongMediaType",
     "WrongVersion",
 ]
 
@@ -169,3 +189,43 @@ class NotAcceptable(RequestError):
 
 class TooLarge(RequestError):
     exit_code, code = 55, "too-large"
+
+
+class EditError(RequestError):
+    exit_code, code = 60, "edit"
+
+
+class NotAuthorized(EditError):
+    exit_code, code = 61, "not-authorized"
+
+
+class Forbidden(EditError):
+    exit_code, code = 62, "forbidden"
+
+
+class WrongMediaType(EditError):
+    exit_code, code = 63, "wrong-media-type"
+
+
+class InvalidBody(EditError):
+    exit_code, code = 64, "invalid-body"
+
+
+class RulesBroken(EditError):
+    exit_code, code = 65, "rules-broken"
+
+
+class VersionRequired(EditError):
+    exit_code, code = 66, "version-required"
+
+
+class VersionConflict(EditError):
+    exit_code, code = 67, "version-conflict"
+
+
+class KeyConflict(EditError):
+    exit_code, code = 68, "key-conflict"
+
+
+class LayerBusy(EditError):
+    exit_code, code = 69, "layer-busy"

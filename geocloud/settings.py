@@ -18,7 +18,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from geocloud.errors import SettingsError
 
-__all__ = ["CitySettings", "DatabaseSettings", "IngestSettings", "Settings", "WebSettings"]
+__all__ = ["CitySettings", "DatabaseSettings", "EditSettings", "IngestSettings", "Settings", "StyleSettings", "WebSettings"]
 
 
 class _Group(BaseSettings):
@@ -155,12 +155,53 @@ class WebSettings(_Group):
     summary_classes_max: int = Field(
         100, ge=1, description="Classes listed one by one in a summary; the rest are added up."
     )
+    time_steps_max: int = Field(
+        400, ge=2, description="Most steps of a layer's dates; more days than this are told by months, then by years."
+    )
     drawn_max: int = Field(2_000, ge=1, description="Features drawn on an HTML page; the rest are counted beside it.")
     stream_chunk_rows: int = Field(1_000, ge=1, description="Features per chunk of a streamed answer.")
     cache_mb: int = Field(64, ge=0, description="Memory in MB per worker for answers kept by layer version.")
     cache_entry_kb: int = Field(1_024, ge=1, description="Largest answer in kB that is kept in the cache.")
     connections_max: int = Field(
         1_000, ge=1, description="Open client connections per worker; more wait in the socket's queue."
+    )
+
+
+class StyleSettings(_Group):
+    """How maps are drawn: overrides of styles, and fonts of labels."""
+
+    styles_dir: Path | None = Field(
+        None, description="Folder of style overrides `<id>.json`; the project's own `ogc_config/styles/` if unset."
+    )
+    font_regular: Path | None = Field(
+        None, description="Font file of map labels and legends; the machine's best Chinese font if unset."
+    )
+    font_bold: Path | None = Field(
+        None, description="Font file of bold map labels; the machine's best, or the regular one thickened, if unset."
+    )
+    style_override_kb: int = Field(2_048, ge=1, description="Largest style override in kB that is read.")
+
+    @property
+    def styles_folder(self) -> Path:
+        """Where overrides are: `styles_dir`, or the folder beside the package."""
+        return self.styles_dir if self.styles_dir else Path(__file__).resolve().parent.parent / "ogc_config" / "styles"
+
+
+class EditSettings(_Group):
+    """Whether features may be changed over HTTP, and what one change may cost."""
+
+    editing: bool = Field(
+        False,
+        description="Whether layers whose definition has `access.edit: true` take changes over HTTP from holders of a "
+        "key (`geocloud keys new`).",
+    )
+    edit_body_kb: int = Field(8_192, ge=1, description="Largest body of a change in kB.")
+    edit_body_seconds: int = Field(30, ge=1, description="Seconds in which the body of a change must have arrived.")
+    edit_features_max: int = Field(1_000, ge=1, description="Most features created by one request.")
+    edit_json_depth_max: int = Field(16, ge=8, le=500, description="Deepest nesting of the JSON of a change.")
+    edit_pool_size: int = Field(2, ge=1, le=64, description="Writing connections held by each web worker.")
+    edit_wait_ms: int = Field(
+        5_000, ge=10, description="Milliseconds a change waits for others of its layer before it is answered 503."
     )
 
 
@@ -171,6 +212,8 @@ class Settings(_Group):
     city: CitySettings = Field(default_factory=lambda: CitySettings(), description="City.")
     ingest: IngestSettings = Field(default_factory=lambda: IngestSettings(), description="Ingest.")
     web: WebSettings = Field(default_factory=lambda: WebSettings(), description="Web.")
+    edit: EditSettings = Field(default_factory=lambda: EditSettings(), description="Editing.")
+    styles: StyleSettings = Field(default_factory=lambda: StyleSettings(), description="Styles.")
 
     @classmethod
     def read(cls) -> Settings:

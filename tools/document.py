@@ -8,11 +8,11 @@ from pathlib import Path
 
 from geocloud import errors
 from geocloud.rules.codes import rules
-from geocloud.settings import CitySettings, DatabaseSettings, IngestSettings, WebSettings
+from geocloud.settings import CitySettings, DatabaseSettings, EditSettings, IngestSettings, WebSettings
 
 _DOCS = Path(__file__).resolve().parent.parent / "docs"
 
-_GROUPS = (DatabaseSettings, CitySettings, IngestSettings, WebSettings)
+_GROUPS = (DatabaseSettings, CitySettings, IngestSettings, WebSettings, StyleSettings)
 
 
 def settings_page() -> str:
