@@ -12,7 +12,15 @@ from types import ModuleType
 import pytest
 
 from geocloud import errors
-from geocloud.settings import CitySettings, DatabaseSettings, EditSettings, IngestSettings, Settings, WebSettings
+from geocloud.settings import (
+    CitySettings,
+    DatabaseSettings,
+    EditSettings,
+    IngestSettings,
+    Settings,
+    StyleSettings,
+    WebSettings,
+)
 
 _ROOT = Path(__file__).resolve().parents[1]
 
@@ -34,7 +42,7 @@ def test_page_is_as_written_from_the_code(document: ModuleType, page: str, file:
     assert (_ROOT / "docs" / file).read_text(encoding="utf-8") == getattr(document, page)(), "run `make docs`"
 
 
-@pytest.mark.parametrize("group", [DatabaseSettings, CitySettings, IngestSettings, WebSettings, EditSettings])
+@pytest.mark.parametrize("group", _GROUPS)
 def test_every_setting_has_a_sentence(group: type[Settings]) -> None:
     for name, field in group.model_fields.items():
         assert field.description and field.description.endswith("."), name

@@ -8,11 +8,18 @@ from pathlib import Path
 
 from geocloud import errors
 from geocloud.rules.codes import rules
-from geocloud.settings import CitySettings, DatabaseSettings, EditSettings, IngestSettings, WebSettings
+from geocloud.settings import (
+    CitySettings,
+    DatabaseSettings,
+    EditSettings,
+    IngestSettings,
+    StyleSettings,
+    WebSettings,
+)
 
 _DOCS = Path(__file__).resolve().parent.parent / "docs"
 
-_GROUPS = (DatabaseSettings, CitySettings, IngestSettings, WebSettings, StyleSettings)
+_GROUPS = (DatabaseSettings, CitySettings, IngestSettings, WebSettings, EditSettings, StyleSettings)
 
 
 def settings_page() -> str:
