@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""API definition of measuring and of summaries."""
+"""API definition of measuring, of summaries and of the dates of a layer."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ _CHOICE = ("bbox", "bbox-crs", "datetime", "filter", "filter-lang", "filter-crs"
 
 
 def paths(ctx: Context) -> Document:
-    """`/measure` and `/collections/{collectionId}/summary`."""
-    return {"/measure": _measure(ctx), "/collections/{collectionId}/summary": _summary(ctx)}
+    """`/measure`, and `summary` and `times` of a collection."""
+    one = "/collections/{collectionId}"
+    return {"/measure": _measure(ctx), f"{one}/summary": _summary(ctx), f"{one}/times": _times(ctx)}
 
 
 def _measure(ctx: Context) -> Document:
@@ -91,6 +92,39 @@ def _summary(ctx: Context) -> Document:
                 "Chosen as for `/items`, and as many; area and length are ellipsoidal, and cut to `geometry` if given.",
             ),
             "parameters": [*shared, _geometry(ctx, required=False), by],
+            "responses": _responses(ctx, schema, missing=True),
+        }
+    }
+
+
+def _times(ctx: Context) -> Document:
+    say = ctx.say
+    day: Document = {"type": "string", "format": "date"}
+    count: Document = {"type": "integer", "minimum": 0}
+    step: Document = {
+        "type": "object",
+        "required": ["date", "begins", "ends"],
+        "properties": {"date": day, "begins": count, "ends": count},
+    }
+    schema: Document = {
+        "type": "object",
+        "required": ["collection", "unit", "from", "to", "steps"],
+        "properties": {
+            "collection": {"type": "string"},
+            "title": {"type": "string"},
+            "zone": {"type": "string"},
+            "unit": {"type": "string", "enum": ["day", "month", "year"]},
+            "from": {**day, "nullable": True},
+            "to": {**day, "nullable": True},
+            "steps": {"type": "array", "items": step},
+        },
+    }
+    return {
+        "get": {
+            "operationId": "getTimes",
+            "tags": ["features"],
+            "summary": say("要素生效与失效的日期", "Dates at which features begin and end"),
+            "parameters": [{"$ref": f"#/components/parameters/{name}"} for name in ("collectionId", "lang")],
             "responses": _responses(ctx, schema, missing=True),
         }
     }
