@@ -18,7 +18,15 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from geocloud.errors import SettingsError
 
-__all__ = ["CitySettings", "DatabaseSettings", "EditSettings", "IngestSettings", "Settings", "StyleSettings", "WebSettings"]
+__all__ = [
+    "CitySettings",
+    "DatabaseSettings",
+    "EditSettings",
+    "IngestSettings",
+    "Settings",
+    "StyleSettings",
+    "WebSettings",
+]
 
 
 class _Group(BaseSettings):

@@ -13,16 +13,11 @@ import pytest
 
 from geocloud import errors
 from geocloud.settings import (
-    CitySettings,
-    DatabaseSettings,
-    EditSettings,
-    IngestSettings,
     Settings,
-    StyleSettings,
-    WebSettings,
 )
 
 _ROOT = Path(__file__).resolve().parents[1]
+_GROUPS = [type(getattr(Settings(), name)) for name in Settings.model_fields]
 
 
 @pytest.fixture(scope="module")
