@@ -18,6 +18,9 @@
     │   ├── CrsUndecided         42  the coordinate system must be named with --crs
     │   ├── RowsRejected         43  rows broke rules; they are in the quarantine file
     │   └── LoadConflict         44  another load of this layer is running
+    ├── TileError                70  an archive of tiles cannot be used
+    │   ├── SeedConflict         71  another seeding is running
+    │   └── NotSeeded            72  there is no archive of this layer
     └── RequestError             50  a question to the API is wrong (web maps these to 4xx)
         ├── InvalidParameter     51  a parameter's value cannot be used
         ├── UnknownCollection    52  no such collection
@@ -62,16 +65,20 @@ __all__ = [
     "MissingPackages",
     "NotAcceptable",
     "NotAuthorized",
+    "NotSeeded",
     "PortInUse",
     "RequestError",
     "RowsRejected",
     "RulesBroken",
+    "SeedConflict",
     "SettingsError",
     "SyncRefused",
+    "TileError",
     "TooLarge",
     "UnknownCollection",
     "UnknownItem",
     "UnknownLayer",
+    "UnknownTile",
     "UnreadableFile",
     "VersionConflict",
     "VersionRequired",
@@ -167,6 +174,18 @@ class LoadConflict(IngestError):
     exit_code, code = 44, "load-conflict"
 
 
+class TileError(GeocloudError):
+    exit_code, code = 70, "tiles"
+
+
+class SeedConflict(TileError):
+    exit_code, code = 71, "seed-conflict"
+
+
+class NotSeeded(TileError):
+    exit_code, code = 72, "not-seeded"
+
+
 class RequestError(GeocloudError):
     exit_code, code = 50, "request"
 
@@ -229,3 +248,7 @@ class KeyConflict(EditError):
 
 class LayerBusy(EditError):
     exit_code, code = 69, "layer-busy"
+
+
+class UnknownTile(RequestError):
+    exit_code, code = 56, "unknown-tile"

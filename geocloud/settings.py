@@ -25,6 +25,7 @@ __all__ = [
     "IngestSettings",
     "Settings",
     "StyleSettings",
+    "TileSettings",
     "WebSettings",
 ]
 
@@ -166,6 +167,12 @@ class WebSettings(_Group):
     time_steps_max: int = Field(
         400, ge=2, description="Most steps of a layer's dates; more days than this are told by months, then by years."
     )
+    h3_points_max: int = Field(
+        3_000_000,
+        ge=1,
+        description="Points that each worker keeps in memory to count them by H3 cells (40 bytes each).",
+    )
+    h3_cells_max: int = Field(20_000, ge=1, description="Most H3 cells in an answer; more are refused.")
     drawn_max: int = Field(2_000, ge=1, description="Features drawn on an HTML page; the rest are counted beside it.")
     stream_chunk_rows: int = Field(1_000, ge=1, description="Features per chunk of a streamed answer.")
     cache_mb: int = Field(64, ge=0, description="Memory in MB per worker for answers kept by layer version.")
@@ -213,6 +220,16 @@ class EditSettings(_Group):
     )
 
 
+class TileSettings(_Group):
+    """Where tile archives lie."""
+
+    tile_cache_dir: Path | None = Field(
+        None,
+        description="Folder of tile archives; the project's own `tile_cache/` where this account may write there, else "
+        "`tile_cache/` in the data folder, if unset. Name it when seeding and serving run under different accounts.",
+    )
+
+
 class Settings(_Group):
     """All groups together; made once per application or command."""
 
@@ -222,6 +239,15 @@ class Settings(_Group):
     web: WebSettings = Field(default_factory=lambda: WebSettings(), description="Web.")
     edit: EditSettings = Field(default_factory=lambda: EditSettings(), description="Editing.")
     styles: StyleSettings = Field(default_factory=lambda: StyleSettings(), description="Styles.")
+    tiles: TileSettings = Field(default_factory=lambda: TileSettings(), description="Tiles.")
+
+    @property
+    def tile_cache_folder(self) -> Path:
+        """Where tile archives lie, see `tile_cache_dir`."""
+        if self.tiles.tile_cache_dir:
+            return self.tiles.tile_cache_dir
+        beside = Path(__file__).resolve().parent.parent / "tile_cache"
+        return beside if os.access(beside, os.W_OK) else self.database.home / "tile_cache"
 
     @classmethod
     def read(cls) -> Settings:

@@ -14,12 +14,13 @@ from geocloud.settings import (
     EditSettings,
     IngestSettings,
     StyleSettings,
+    TileSettings,
     WebSettings,
 )
 
 _DOCS = Path(__file__).resolve().parent.parent / "docs"
 
-_GROUPS = (DatabaseSettings, CitySettings, IngestSettings, WebSettings, EditSettings, StyleSettings)
+_GROUPS = (DatabaseSettings, CitySettings, IngestSettings, WebSettings, EditSettings, StyleSettings, TileSettings)
 
 
 def settings_page() -> str:
