@@ -163,6 +163,8 @@ def _links(ctx: Context, layer: Layer) -> list[Document]:
         link(f"{here}/schema", f"{REL}schema", _SCHEMA, say("数据结构", "Schema")),
         link(f"{here}/schema", "describedby", _SCHEMA, say("数据结构", "Schema")),
     ]
+    if layer.spec.geometry == "point":
+        links.append(link(f"{here}/h3", "related", _GEOJSON, say("按 H3 网格统计", "Counted by H3 cells")))
     for licence in dict.fromkeys(s.licence for s in layer.sources):
         if address := licence_url(licence):
             links.append(link(address, "license", _HTML, say(f"许可：{licence}", f"Licence: {licence}")))

@@ -32,7 +32,7 @@ from geocloud.errors import (
 )
 from geocloud.features.request import unknown_parameter
 from geocloud.settings import Settings
-from geocloud.web import measure, times
+from geocloud.web import h3, measure, times
 from geocloud.web.answer import Answer, etag_of, is_match, send_answer, send_kept, send_not_modified
 from geocloud.web.ask import Ask, Receive, Scope, Send
 from geocloud.web.assets import Assets
@@ -92,6 +92,7 @@ class _Application:
             *MAP_ROUTES,
             *measure.ROUTES,
             *times.ROUTES,
+            *h3.ROUTES,
         ]
         self._router = Router(
             [

@@ -10,6 +10,7 @@ from geocloud.catalogue.registry import Catalogue, Layer, Registry
 from geocloud.db.reader import Reader
 from geocloud.features.pages import Counts
 from geocloud.features.tokens import Tokens
+from geocloud.grids.columns import PointColumns
 from geocloud.ogc import Context
 from geocloud.settings import Settings
 from geocloud.web.answer import Cache
@@ -28,6 +29,7 @@ class Service:
         self.counts = Counts()
         self.tokens = Tokens(_secret(settings))
         self.reader = Reader(reader_url, settings.database)
+        self.points = PointColumns(self.reader, settings.web.h3_points_max)
 
     async def start(self) -> None:
         await self.reader.open()
