@@ -23,6 +23,7 @@ __all__ = [
     "DatabaseSettings",
     "EditSettings",
     "IngestSettings",
+    "QgisSettings",
     "Settings",
     "StyleSettings",
     "TileSettings",
@@ -230,6 +231,17 @@ class TileSettings(_Group):
     )
 
 
+class QgisSettings(_Group):
+    """What a generated QGIS project fetches by itself."""
+
+    qgis_rows_max: int = Field(
+        5_000,
+        ge=0,
+        description="Rows up to which a layer's features are loaded when a project opens; tiles draw what has more.",
+    )
+    qgis_page_rows: int = Field(1_000, ge=10, le=50_000, description="Features QGIS asks for at a time.")
+
+
 class Settings(_Group):
     """All groups together; made once per application or command."""
 
@@ -239,6 +251,7 @@ class Settings(_Group):
     web: WebSettings = Field(default_factory=lambda: WebSettings(), description="Web.")
     edit: EditSettings = Field(default_factory=lambda: EditSettings(), description="Editing.")
     styles: StyleSettings = Field(default_factory=lambda: StyleSettings(), description="Styles.")
+    qgis: QgisSettings = Field(default_factory=lambda: QgisSettings(), description="QGIS.")
     tiles: TileSettings = Field(default_factory=lambda: TileSettings(), description="Tiles.")
 
     @property

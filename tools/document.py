@@ -13,6 +13,7 @@ from geocloud.settings import (
     DatabaseSettings,
     EditSettings,
     IngestSettings,
+    QgisSettings,
     StyleSettings,
     TileSettings,
     WebSettings,
@@ -20,7 +21,16 @@ from geocloud.settings import (
 
 _DOCS = Path(__file__).resolve().parent.parent / "docs"
 
-_GROUPS = (DatabaseSettings, CitySettings, IngestSettings, WebSettings, EditSettings, StyleSettings, TileSettings)
+_GROUPS = (
+    DatabaseSettings,
+    CitySettings,
+    IngestSettings,
+    WebSettings,
+    EditSettings,
+    StyleSettings,
+    TileSettings,
+    QgisSettings,
+)
 
 
 def settings_page() -> str:
