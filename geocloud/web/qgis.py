@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`/qgis/city.qgz` and `/qgis/{theme}.qgz`: the catalogue as a project that QGIS opens."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from geocloud import qgis
+from geocloud.catalogue.registry import Layer
+from geocloud.errors import UnknownCollection
+from geocloud.features.request import unknown_parameter
+from geocloud.ogc import Context, listing
+from geocloud.qgis.look import Shape, shape_of
+from geocloud.web.answer import Answer, etag_of
+from geocloud.web.ask import Ask
+from geocloud.web.items import said_in
+from geocloud.web.service import Service
+
+__all__ = ["ROUTES"]
+
+Handler = Callable[[Service, Ask, dict[str, str]], Awaitable[Answer]]
+
+_CITY = "city"
+_MEDIA_TYPE = "application/x-qgis-project-container"
+_SHAPES: dict[int, Shape] = {0: "point", 1: "line", 2: "polygon"}
+
+
+async def _project(service: Service, ask: Ask, params: dict[str, str]) -> Answer:
+    for name, _ in ask.pairs if ask.query else ():
+        if name != "lang":
+            raise unknown_parameter(name, ["lang"])
+    ctx = service.context(ask)
+    catalogue = ctx.catalogue
+    themes = {t.id: t.title for t in listing.themes(ctx)}
+    theme = None if params["project"] == _CITY else params["project"]
+    if theme is not None and theme not in themes:
+        raise _unknown(params["project"], themes)
+    request = qgis.Request(
+        catalogue,
+        ctx.base_url.rstrip("/"),
+        ctx.service if theme is None else ctx.say(f"{ctx.city} · {themes[theme]}", f"{ctx.city} · {themes[theme]}"),
+        ctx.say(
+            "由目录生成的工程：要素经 OGC API - Features 读取与编辑，大图层由矢量瓦片显示。",
+            "Made from the catalogue: features by OGC API Features, large layers drawn from vector tiles.",
+        ),
+        themes,
+        _bbox(ctx),
+        ctx.language,
+        service.settings.qgis.qgis_rows_max,
+        service.settings.qgis.qgis_page_rows,
+        await _shapes(service, [x for x in catalogue.layers.values() if theme in (None, x.spec.theme)]),
+        service.settings.edit.editing,
+    )
+    body = await asyncio.to_thread(qgis.project, request, theme)
+    name = f"{params['project']}{'' if ctx.language == 'zh' else '-en'}.qgz"
+    headers = [said_in(ctx), (b"content-disposition", f'attachment; filename="{name}"'.encode())]
+    return Answer(body, _MEDIA_TYPE, headers=headers, etag=etag_of(body), document=True, token=catalogue)
+
+
+async def _shapes(service: Service, layers: list[Layer]) -> dict[str, Shape]:
+    """What layers of any geometry hold first, which is what QGIS takes them for."""
+    found: dict[str, Shape] = {}
+    for layer in layers:
+        if layer.spec.geometry == "geometry" and shape_of(layer.spec) is None:
+            async with service.reader.lease() as conn:
+                kind = await conn.fetchval(
+                    f"SELECT ST_Dimension(geom) FROM {layer.table} WHERE geom IS NOT NULL ORDER BY fid LIMIT 1"
+                )
+            found[layer.id] = _SHAPES.get(kind, "polygon")
+    return found
+
+
+def _bbox(ctx: Context) -> tuple[float, float, float, float]:
+    """What is there of the city, a little wider; the setting when nothing is."""
+    boxes = [x.state.extent for x in ctx.catalogue.layers.values() if x.state.extent]
+    if not boxes:
+        return ctx.settings.city.city_bbox
+    west, south = min(b[0] for b in boxes), min(b[1] for b in boxes)
+    east, north = max(b[2] for b in boxes), max(b[3] for b in boxes)
+    x, y = (east - west) * 0.02 + 0.001, (north - south) * 0.02 + 0.001
+    return west - x, south - y, east + x, north + y
+
+
+def _unknown(project: str, themes: dict[str, str]) -> UnknownCollection:
+    names = [f"/qgis/{name}.qgz" for name in (_CITY, *themes)]
+    return UnknownCollection(
+        f"There is no project `{project[:60]}`.",
+        f"没有名为 {project[:60]} 的工程。",
+        todo_en=f"There are: {', '.join(names)}.",
+        todo_zh=f"可用:{'、'.join(names)}。",
+        allowed=names,
+    )
+
+
+ROUTES: list[tuple[str, Handler]] = [("/qgis/{project}.qgz", _project)]
