@@ -32,7 +32,7 @@ from geocloud.errors import (
 )
 from geocloud.features.request import unknown_parameter
 from geocloud.settings import Settings
-from geocloud.web import h3, measure, times
+from geocloud.web import h3, measure, qgis, times
 from geocloud.web.answer import Answer, etag_of, is_match, send_answer, send_kept, send_not_modified
 from geocloud.web.ask import Ask, Receive, Scope, Send
 from geocloud.web.assets import Assets
@@ -93,6 +93,7 @@ class _Application:
             *measure.ROUTES,
             *times.ROUTES,
             *h3.ROUTES,
+            *qgis.ROUTES,
         ]
         self._router = Router(
             [
