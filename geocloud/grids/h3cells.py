@@ -248,7 +248,7 @@ class PointStore:
         lon, lat = self.lon[first:], self.lat[first:]
         guess = parents(self.cell[first:], resolution)
         starts = _starts(guess)
-        if len(starts) * _SHARED_BY > len(guess):
+        if len(starts) * _SHARED_BY >= len(guess):
             return cells_of(lon, lat, resolution)
         # Guesses ascend with the finest cells, so that points of one outline lie together.
         of_outline = np.repeat(np.arange(len(starts)), np.diff(np.append(starts, len(guess))))
