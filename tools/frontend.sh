@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Libraries of the web map, by package-lock.json, into geocloud/web/static/vendor/ (not in git).
+# Libraries of the web map and of notebooks' maps, by package-lock.json, into geocloud/web/static/vendor/ (not in git).
 # Run again it only compares a checksum. Ends with 21 when npm is missing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -33,6 +33,8 @@ put terra-draw-maplibre-gl-adapter \
     node_modules/terra-draw-maplibre-gl-adapter/{dist/terra-draw-maplibre-gl-adapter.modern.js,package.json}
 sed -i 's#from"terra-draw"#from"../terra-draw/terra-draw.modern.js"#' \
     "$fresh/terra-draw-maplibre-gl-adapter/terra-draw-maplibre-gl-adapter.modern.js"
+# For notebooks, which write it into the pages they save.
+put leaflet node_modules/leaflet/{dist/leaflet.js,dist/leaflet.css,LICENSE}
 # Maps from served to written code are of no use where the written code is not served.
 find "$fresh" -type f \( -name '*.mjs' -o -name '*.js' \) -exec sed -i '/^\/\/# sourceMappingURL=/d' {} +
 printf '%s' "$sum" >"$fresh/.stamp"
