@@ -27,6 +27,7 @@
         ├── UnknownItem          53  no such feature
         ├── NotAcceptable        54  no such format
         ├── TooLarge             55  over a named limit
+        ├── UnknownTile          56  no such tile in the grid, or no such grid
         └── EditError            60  a change of features is refused
             ├── NotAuthorized    61  no key, or one that is not known
             ├── Forbidden        62  the key may not change this layer
@@ -210,6 +211,10 @@ class TooLarge(RequestError):
     exit_code, code = 55, "too-large"
 
 
+class UnknownTile(RequestError):
+    exit_code, code = 56, "unknown-tile"
+
+
 class EditError(RequestError):
     exit_code, code = 60, "edit"
 
@@ -248,7 +253,3 @@ class KeyConflict(EditError):
 
 class LayerBusy(EditError):
     exit_code, code = 69, "layer-busy"
-
-
-class UnknownTile(RequestError):
-    exit_code, code = 56, "unknown-tile"

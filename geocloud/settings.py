@@ -222,7 +222,17 @@ class EditSettings(_Group):
 
 
 class TileSettings(_Group):
-    """Where tile archives lie."""
+    """What one tile may hold, and where tile archives lie."""
+
+    tile_features_max: int = Field(
+        20_000, ge=100, description="Most features of a layer in one tile; more are shown as what stands for them."
+    )
+    tile_bytes_max: int = Field(
+        500_000,
+        ge=10_000,
+        description="Largest tile in bytes before compression; a layer past its share is shown as what stands for it.",
+    )
+    tile_memory_mb: int = Field(128, ge=1, description="Memory in MB per worker for tiles kept until they are touched.")
 
     tile_cache_dir: Path | None = Field(
         None,

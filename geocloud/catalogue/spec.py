@@ -168,6 +168,14 @@ class Tiles(_Model):
     overview: Literal["none", "cluster", "h3", "cover", "merge"] = "none"
     overview_below: int = Field(12, ge=0, le=22, description="Zooms below it show the overview.")
     bands: tuple[TileBand, ...] = ()
+    from_zoom: dict[str, int] = Field(
+        default_factory=dict,
+        description="Merged lines: codes of style.color_by that are first drawn at a higher zoom than min_zoom.",
+    )
+
+    def fields_at(self, zoom: int) -> tuple[str, ...]:
+        """Names of the attributes a tile of this zoom carries."""
+        return next((b.fields for b in sorted(self.bands, key=lambda b: -b.zoom) if b.zoom <= zoom), ())
 
 
 class Access(_Model):

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from geocloud.catalogue.registry import Layer
@@ -20,7 +21,10 @@ from geocloud.features.tokens import Position, Tokens
 from geocloud.geodesy.crs import Crs, crs, parse_crs
 from geocloud.settings import WebSettings
 
-__all__ = ["ITEM_PARAMETERS", "PAGE_PARAMETERS", "SERVED_CRS", "read_item", "read_question", "served_crs"]
+__all__ = [
+    "ITEM_PARAMETERS", "PAGE_PARAMETERS", "SERVED_CRS", "Rows", "read_fields", "read_item", "read_question",
+    "read_rows", "served_crs",
+]  # fmt: skip
 
 Pairs = Sequence[tuple[str, str]]
 
@@ -110,6 +114,12 @@ def read_item(pairs: Pairs, layer: Layer) -> tuple[Output, str, tuple[object, ..
     return _output(given, layer, "geojson"), relation, tuple(binder.args)
 
 
+def current_relation(layer: Layer) -> tuple[str, tuple[object, ...]]:
+    """What rows valid now are read from, and its arguments."""
+    binder = Binder()
+    return _relation(binder, None, layer), tuple(binder.args)
+
+
 _CONDITIONS = frozenset({"bbox", "bbox-crs", "datetime", "filter", "filter-lang", "filter-crs"})
 
 
@@ -128,6 +138,40 @@ def _known(pairs: Pairs, layer: Layer, parameters: Sequence[str], properties_too
             raise unknown_parameter(name, [*parameters, "f", "lang", *sorted(names)])
         given[name] = value
     return given
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Which rows of a layer a question is about: what is read, the condition, and the arguments of both.
+
+    `relation` is empty for the layer's own table, else a subquery whose arguments are the first `relation_args`.
+    """
+
+    relation: str = ""
+    where: str = ""
+    args: tuple[object, ...] = ()
+    relation_args: int = 0
+
+    @property
+    def plain(self) -> bool:
+        """Every current row of the layer's own table."""
+        return not self.relation and not self.where
+
+
+def read_rows(
+    pairs: Pairs, layer: Layer, settings: WebSettings, others: Sequence[str] = ()
+) -> tuple[Rows, dict[str, str]]:
+    """The rows that `datetime`, `filter` and `name=value` leave, and all parameters by name; `others` are allowed too.
+
+    InvalidParameter names the parameter that cannot be used, or that nobody knows.
+    """
+    given = _known(pairs, layer, ("datetime", "filter", "filter-lang", "filter-crs", *others))
+    binder = Binder()
+    relation = _relation(binder, given.get("datetime"), layer)
+    relation_args = len(binder.args)
+    clauses = parse_simple_filters(binder, [(k, v) for k, v in pairs if k in layer.spec.queryable_names], layer)
+    clauses += _filter(binder, given, layer, settings)
+    return Rows(relation, " AND ".join(clauses), tuple(binder.args), relation_args), given
 
 
 def unknown_parameter(name: str, allowed: Sequence[str]) -> InvalidParameter:
@@ -170,11 +214,11 @@ def _output(given: dict[str, str], layer: Layer, file_format: str) -> Output:
         "csv" if file_format == "csv" else "geojson",
         system.srid,
         system.swapped,
-        _fields(given.get("properties"), layer),
+        read_fields(given.get("properties"), layer),
     )
 
 
-def _fields(text: str | None, layer: Layer) -> tuple[FieldSpec, ...]:
+def read_fields(text: str | None, layer: Layer) -> tuple[FieldSpec, ...]:
     """`properties=a,b`: only these, in the layer's order; empty for none (OGC 19-079r2 leaves it to the API)."""
     visible = layer.spec.visible_fields
     if text is None:
@@ -224,7 +268,7 @@ def _relation(binder: Binder, text: str | None, layer: Layer) -> str:
     """
     if text is None and not layer.state.timed:
         return ""
-    names = ["fid", *(f.name for f in layer.spec.visible_fields), "valid_from", "valid_to"]
+    names = ["fid", *(f.name for f in layer.spec.visible_fields), "valid_from", "valid_to", "sys_from"]
     names += [] if layer.spec.geometry == "none" else ["geom"]
     columns = ", ".join(f'"{n}"' for n in names)
     if text is None:

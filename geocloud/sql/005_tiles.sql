@@ -5,7 +5,7 @@
 --   tile_geom      the whole geometry, outer rings clockwise on screen as MVT 2.1, 4.3.4.4 asks
 --   tile_geom_11   simplified to a quarter of a screen pixel at zoom 11, null where that saves too few points
 --   tile_geom_7    the same for zoom 7
---   tile_from      polygons: the first zoom at which the shape is as large as a coverage cell
+--   tile_from      polygons: the first zoom at which the shape is large enough to be drawn itself
 -- Low zooms of a layer with overview `cluster` or `cover` come from tiles."theme.layer": exact counts and areas by
 -- cell of the grid's quadtree and by leading code. Statement triggers add and subtract whole numbers, so that what is
 -- taken away leaves exactly what was there before.
@@ -60,7 +60,7 @@ BEGIN
     RETURN CASE WHEN ST_NPoints(less) < 0.6 * ST_NPoints(whole) THEN less END;
 END $$;
 
--- The first zoom at which a Web Mercator polygon is as large as a coverage cell, 1/64 of a tile's side; 30: never.
+-- The first zoom at which a Web Mercator polygon is as large as 1/64 of a tile's side, 8 pixels of 512; 30: never.
 CREATE FUNCTION geocloud.tile_from(g public.geometry) RETURNS smallint
 IMMUTABLE PARALLEL SAFE LANGUAGE sql AS $$
 SELECT CASE WHEN public.ST_Area(g) > 0
@@ -135,8 +135,8 @@ BEGIN
     wanted.layer := layer_id;
     wanted.kind := spec #>> '{tiles,overview}';
     wanted.code_field := spec #>> '{style,color_by}';
-    -- A tile of a zoom shows cells of 1/8 (cluster) or 1/64 (cover) of its side.
-    depth := CASE wanted.kind WHEN 'cluster' THEN 3 ELSE 6 END;
+    -- A tile of a zoom shows cells of 1/8 (cluster) or 1/32 (cover) of its side.
+    depth := CASE wanted.kind WHEN 'cluster' THEN 3 ELSE 5 END;
     wanted.lowest := (spec #>> '{tiles,min_zoom}')::int + depth;
     wanted.highest := (spec #>> '{tiles,overview_below}')::int - 1 + depth;
     IF wanted.kind NOT IN ('cluster', 'cover') OR wanted.highest < wanted.lowest THEN
@@ -146,8 +146,8 @@ BEGIN
                 DROP TABLE IF EXISTS %3$s', live, keeper, cells);
             DELETE FROM geocloud.overview o WHERE o.layer = layer_id;
         END IF;
-        EXECUTE format('DROP INDEX IF EXISTS %I.%I', split_part(layer_id, '.', 1),
-            split_part(layer_id, '.', 2) || ' large');
+        EXECUTE format('DROP INDEX IF EXISTS %1$I.%2$I, %1$I.%3$I', split_part(layer_id, '.', 1),
+            split_part(layer_id, '.', 2) || ' large', split_part(layer_id, '.', 2) || ' largest');
         RETURN;
     END IF;
 
@@ -170,7 +170,7 @@ SELECT l, f.x >> (%2$s - l), f.y >> (%2$s - l), f.code,
                sum(c.sign) AS n, sum(c.sign * c.mx) AS sx, sum(c.sign * c.my) AS sy, sum(c.sign * c.area) AS area
           FROM (SELECT r.sign, geocloud.tile_x(a.at) AS mx, geocloud.tile_y(a.at) AS my, %4$s AS code,
                        least(%5$s, %2$s + 1) AS upto, %6$s AS area
-                  FROM (%%s) r, LATERAL (SELECT %3$s AS at) a WHERE r.tile_geom IS NOT NULL) c
+                  FROM (%%s) r, LATERAL (SELECT %3$s AS at OFFSET 0) a WHERE r.tile_geom IS NOT NULL) c
          WHERE c.mx IS NOT NULL GROUP BY 1, 2, 3, 4) f
   JOIN generate_series(%7$s, %2$s) l ON l < f.upto
  GROUP BY 1, 2, 3, 4
@@ -213,11 +213,13 @@ $f$, keeper, format(added, rows_new), format(added, rows_new || ' UNION ALL ' ||
         INSERT INTO geocloud.overview SELECT wanted.*
             ON CONFLICT (layer) DO UPDATE SET kind = excluded.kind, code_field = excluded.code_field,
                lowest = excluded.lowest, highest = excluded.highest;
-        EXECUTE format('DROP INDEX IF EXISTS %I.%I', split_part(layer_id, '.', 1),
-            split_part(layer_id, '.', 2) || ' large');
+        EXECUTE format('DROP INDEX IF EXISTS %1$I.%2$I, %1$I.%3$I', split_part(layer_id, '.', 1),
+            split_part(layer_id, '.', 2) || ' large', split_part(layer_id, '.', 2) || ' largest');
         IF columns LIKE '%tile_from%' THEN
             EXECUTE format('CREATE INDEX %I ON %s USING gist (geom) WHERE tile_from < %s',
                 split_part(layer_id, '.', 2) || ' large', live, wanted.highest - depth + 1);
+            EXECUTE format('CREATE INDEX %I ON %s (tile_from) WHERE tile_from < %s',
+                split_part(layer_id, '.', 2) || ' largest', live, wanted.highest - depth + 1);
         END IF;
     END IF;
     EXECUTE format('CREATE OR REPLACE TRIGGER e_insert AFTER INSERT ON %s REFERENCING NEW TABLE AS new_rows
