@@ -161,6 +161,7 @@ class Registry:
         self._on_change = on_change
         self._task: asyncio.Task[None] | None = None
         self._ready = asyncio.Event()
+        self._turn = asyncio.Event()
 
     async def start(self) -> None:
         """Reads the catalogue once and keeps listening; returns when it has been read."""
@@ -176,6 +177,18 @@ class Registry:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
+
+    async def reach(self, layer_id: str, stamp: datetime, seconds: float) -> bool:
+        """Waits until what is current knows of a layer's write; False when that was not so within the time."""
+        try:
+            async with asyncio.timeout(seconds):
+                while (layer := self.current.layers.get(layer_id)) is not None:
+                    if layer.state.stamp is not None and layer.state.stamp >= stamp:
+                        return True
+                    await self._turn.wait()
+        except TimeoutError:
+            pass
+        return False
 
     async def _run(self) -> None:
         while True:
@@ -250,6 +263,8 @@ class Registry:
 
     def _swap(self, catalogue: Catalogue) -> None:
         self.current = catalogue
+        waiting, self._turn = self._turn, asyncio.Event()
+        waiting.set()
         if self._on_change:
             self._on_change(catalogue)
 

@@ -12,9 +12,9 @@ import psycopg2
 import psycopg2.extensions
 
 from geocloud.errors import DatabaseError, DiskFull, GeocloudError
-from geocloud.settings import DatabaseSettings
+from geocloud.settings import DatabaseSettings, EditSettings
 
-__all__ = ["connect", "is_infrastructure", "reader_pool", "translate"]
+__all__ = ["connect", "is_infrastructure", "reader_pool", "translate", "writer_pool"]
 
 _CONNECT_TIMEOUT_S = 10
 
@@ -66,6 +66,31 @@ async def reader_pool(url: str, settings: DatabaseSettings) -> asyncpg.Pool:
                 "jit": "off",
                 "default_transaction_read_only": "on",
                 "statement_timeout": str(settings.statement_timeout_ms),
+                "timezone": "UTC",
+            },
+        )
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as exc:
+        raise translate(exc) from exc
+
+
+async def writer_pool(url: str, settings: DatabaseSettings, edit: EditSettings) -> asyncpg.Pool:
+    """An asyncpg pool of the writer role: a statement that has returned is on disk, and none waits long for a lock."""
+    try:
+        return await asyncpg.create_pool(
+            url,
+            min_size=1,
+            max_size=edit.edit_pool_size,
+            max_queries=10_000_000,
+            max_inactive_connection_lifetime=0,
+            max_cached_statement_lifetime=0,
+            timeout=_CONNECT_TIMEOUT_S,
+            reset=_keep_session,
+            server_settings={
+                "application_name": "geocloud edit",
+                "jit": "off",
+                "synchronous_commit": "on",
+                "statement_timeout": str(settings.statement_timeout_ms),
+                "lock_timeout": str(edit.edit_wait_ms),
                 "timezone": "UTC",
             },
         )

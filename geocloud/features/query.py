@@ -26,6 +26,7 @@ __all__ = [
     "chunk_statement",
     "count_statement",
     "explain_statement",
+    "feature_text",
     "hits_statement",
     "ids_statement",
     "item_statement",
@@ -95,11 +96,12 @@ class Statement:
 def item_statement(
     layer: Layer, output: Output, fid: int, relation: str = "", args: tuple[object, ...] = ()
 ) -> Statement:
-    """One row: the feature's text; no row when there is no such feature. `args` are those of `relation`."""
+    """One row: the feature's text, sys_from and valid_from; none without such a feature. `args` are `relation`'s."""
     binder = Binder()
     binder.args.extend(args)
     place = binder.bind(fid)
-    return Statement(f"SELECT {_text(layer, output)} FROM {relation or layer.table} t WHERE fid = {place}", binder.args)
+    columns = f"{feature_text(layer, output)}, t.sys_from, t.valid_from"
+    return Statement(f"SELECT {columns} FROM {relation or layer.table} t WHERE fid = {place}", binder.args)
 
 
 def page_statement(query: PageQuery) -> Statement:
@@ -127,7 +129,7 @@ def hits_statement(query: PageQuery) -> Statement:
     )
     ends = ["ids[1]", "ids[cardinality(ids)]"]
     first, last = reversed(ends) if query.backwards else ends
-    text = f"string_agg({_text(query.layer, query.output)}, {_separator(query.output)})"
+    text = f"string_agg({feature_text(query.layer, query.output)}, {_separator(query.output)})"
     sql = (
         f"WITH {hits} SELECT (SELECT {text} FROM ({rows}) t), coalesce(cardinality(ids), 0), {first}, {last}, total "
         "FROM hits"
@@ -155,7 +157,7 @@ def chunk_statement(query: PageQuery, fids: Sequence[int]) -> Statement:
     binder = _begin_source(query)
     ids = binder.bind(list(fids), "bigint[]")
     sql = (
-        f"SELECT string_agg({_text(query.layer, query.output)}, {_separator(query.output)} ORDER BY p.place) "
+        f"SELECT string_agg({feature_text(query.layer, query.output)}, {_separator(query.output)} ORDER BY p.place) "
         f"FROM unnest({ids}) WITH ORDINALITY p (fid, place) JOIN {query.source} t USING (fid)"
     )
     return Statement(sql, binder.args)
@@ -257,7 +259,7 @@ def _joined(query: PageQuery, inner: str, among: str, more: str) -> str:
     if query.sort:
         every = f"array_agg(t.fid){among}"
         first, last = f"({every})[1]", f"({every})[count(*){among}]"
-    text = f"string_agg({_text(query.layer, query.output)}, {_separator(query.output)}){among}"
+    text = f"string_agg({feature_text(query.layer, query.output)}, {_separator(query.output)}){among}"
     return f"SELECT {text}, count(*){among}, {first}, {last}, {more} FROM ({inner}) t"
 
 
@@ -265,7 +267,8 @@ def _separator(output: Output) -> str:
     return "E'\\r\\n'" if output.format == "csv" else "','"
 
 
-def _text(layer: Layer, output: Output) -> str:
+def feature_text(layer: Layer, output: Output) -> str:
+    """SQL of a feature's text, over a row named t."""
     names = tuple((f.name, f.type) for f in output.fields)
     return _text_of(layer.spec.geometry, names, output.format, output.srid, output.flip)
 

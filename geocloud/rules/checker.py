@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -71,6 +72,12 @@ class Checker:
         self._today = today or datetime.now(UTC).date()
         self._codes = {name: _ready(c) for name, c in codes.items()}
         self._patterns = {f.name: _for_arrow(f.pattern) for f in spec.fields if f.pattern}
+
+    def over(self, columns: ColumnMap) -> Checker:
+        """The same rules, made ready already, as of today over other columns."""
+        other = copy.copy(self)
+        other._columns, other._today = columns, datetime.now(UTC).date()
+        return other
 
     def check(self, table: pa.Table, found: Collector) -> pa.Table:
         """The delivered fields in the layer's types and order, then valid_from and valid_to where delivered.

@@ -30,7 +30,7 @@ _PAGE_POLICY = (
 )
 _SHARED: Headers = [
     (b"access-control-allow-origin", b"*"),
-    (b"access-control-expose-headers", b"content-crs, link, etag, ogc-numbermatched, ogc-numberreturned"),
+    (b"access-control-expose-headers", b"content-crs, link, location, etag, ogc-numbermatched, ogc-numberreturned"),
     (b"x-content-type-options", b"nosniff"),
     (b"vary", b"accept, accept-encoding, accept-language"),
 ]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,17 +22,25 @@ import geocloud
 from geocloud import ogc
 from geocloud.errors import (
     DatabaseError,
+    Forbidden,
     GeocloudError,
     InvalidParameter,
+    KeyConflict,
+    LayerBusy,
     NotAcceptable,
+    NotAuthorized,
     RequestError,
+    RulesBroken,
     TooLarge,
     UnknownCollection,
     UnknownItem,
+    VersionConflict,
+    VersionRequired,
+    WrongMediaType,
 )
 from geocloud.features.request import unknown_parameter
 from geocloud.settings import Settings
-from geocloud.web import h3, measure, qgis, times
+from geocloud.web import edit, h3, measure, qgis, times
 from geocloud.web.answer import Answer, etag_of, is_match, send_answer, send_kept, send_not_modified
 from geocloud.web.ask import Ask, Receive, Scope, Send
 from geocloud.web.assets import Assets
@@ -50,6 +58,14 @@ STATUS: tuple[tuple[type[Exception], int], ...] = (
     (UnknownItem, 404),
     (NotAcceptable, 406),
     (TooLarge, 413),
+    (NotAuthorized, 401),
+    (Forbidden, 403),
+    (KeyConflict, 409),
+    (VersionConflict, 412),
+    (WrongMediaType, 415),
+    (RulesBroken, 422),
+    (VersionRequired, 428),
+    (LayerBusy, 503),
     (InvalidParameter, 400),
     (RequestError, 400),
     (asyncpg.QueryCanceledError, 504),
@@ -71,9 +87,12 @@ _SCHEMA, _OPENAPI = "application/schema+json", "application/vnd.oai.openapi+json
 Handler = Callable[[Service, Ask, dict[str, str]], Awaitable[Answer]]
 
 
-def create_app(settings: Settings, reader_url: str) -> Any:
-    """The application for one worker; connects when the server starts it (ASGI lifespan)."""
-    return _Application(Service(settings, reader_url))
+def create_app(settings: Settings, reader_url: str, writer_url: str | None = None) -> Any:
+    """The application for one worker; connects when the server starts it (ASGI lifespan).
+
+    `writer_url` is needed where the settings switch editing on, and left aside where they do not.
+    """
+    return _Application(Service(settings, reader_url, writer_url))
 
 
 class _Application:
@@ -97,8 +116,8 @@ class _Application:
         ]
         self._router = Router(
             [
-                Route("/collections/{collection}/items", _Endpoint(self, _items)),
-                Route("/collections/{collection}/items/{fid}", _Endpoint(self, _item)),
+                Route("/collections/{collection}/items", _Endpoint(self, _items, edit.ITEMS)),
+                Route("/collections/{collection}/items/{fid}", _Endpoint(self, _item, edit.ITEM)),
                 *(Route(path, _Endpoint(self, handler)) for path, handler in documents),
                 Mount("/static", Assets(_STATIC)),
             ],
@@ -134,15 +153,20 @@ class _Application:
 class _Endpoint:
     """Runs a handler: method, limits, errors as problem details, cancelled when the client has gone."""
 
-    def __init__(self, application: _Application, handler: Handler) -> None:
-        self._service, self._handler = application.service, handler
+    def __init__(
+        self, application: _Application, handler: Handler, writes: Mapping[str, Handler] | None = None
+    ) -> None:
+        self._service, self._handler, self._writes = application.service, handler, writes or {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         ask: Ask = scope["geocloud.ask"]
         service = self._service
         task = asyncio.current_task()
         assert task is not None
-        watch = asyncio.get_running_loop().call_later(_WATCH_AFTER_S, _watch, receive, task)
+        watch = None
+        if ask.method not in self._writes:
+            # A change is not given up when its client goes away, and its body is still to be received.
+            watch = asyncio.get_running_loop().call_later(_WATCH_AFTER_S, _watch, receive, task)
         begun = False
 
         async def sending(message: Any) -> None:
@@ -171,18 +195,30 @@ class _Endpoint:
                 raise
             await send_answer(ask, sending, _failure(service, ask, exc))
         finally:
-            watch.cancel()
+            if watch is not None:
+                watch.cancel()
 
     async def _answer(self, ask: Ask, scope: Scope) -> Answer | None:
-        if ask.method not in _METHODS:
-            return _failure_of_status(self._service, ask, 405, [(b"allow", ", ".join(_METHODS).encode())])
-        if ask.method == "OPTIONS":
-            allow = ", ".join(_METHODS).encode()
-            headers = [(b"allow", allow), (b"access-control-allow-methods", allow), (b"access-control-max-age", b"600")]
-            return Answer(b"", "text/plain", 204, headers)
+        params = scope.get("path_params", {})
+        if ask.method not in ("GET", "HEAD"):
+            writes = edit.allowed(self._service, params, self._writes) if self._writes else ()
+            allow = ", ".join((*_METHODS, *writes)).encode()
+            if ask.method == "OPTIONS":
+                return _options(allow, bool(writes))
+            if ask.method not in writes:
+                return _failure_of_status(self._service, ask, 405, [(b"allow", allow)])
         if len(ask.path) + len(ask.query) > self._service.settings.web.url_max:
             return _failure_of_status(self._service, ask, 414, limit=self._service.settings.web.url_max)
-        return await self._handler(self._service, ask, scope.get("path_params", {}))
+        handler = self._writes.get(ask.method, self._handler)
+        return await handler(self._service, ask, params)
+
+
+def _options(allow: bytes, edited: bool) -> Answer:
+    """Which methods there are, and what a page of another host may send where features can be changed."""
+    headers = [(b"allow", allow), (b"access-control-allow-methods", allow), (b"access-control-max-age", b"600")]
+    if edited:
+        headers += [(b"access-control-allow-headers", edit.PREFLIGHT), (b"accept-patch", edit.MERGE_PATCH.encode())]
+    return Answer(b"", "text/plain", 204, headers)
 
 
 def _watch(receive: Receive, task: asyncio.Task[Any]) -> None:
@@ -211,10 +247,7 @@ async def _items(service: Service, ask: Ask, params: dict[str, str]) -> Answer:
 async def _item(service: Service, ask: Ask, params: dict[str, str]) -> Answer:
     layer = service.catalogue.layer(params["collection"])
     file_format, language = ask.format(ITEM_FORMATS), ask.language(service.settings.web)
-    etag = validator(service, ask, layer, file_format, language)
-    if ask.if_none_match and is_match(ask.if_none_match, etag.encode()):
-        return Answer(b"", "", 304, etag=etag)
-    return await item(service, ask, layer, params["fid"], file_format, etag)
+    return await item(service, ask, layer, params["fid"], file_format, language)
 
 
 def _document(make: Callable[[ogc.Context], ogc.Document], page: str, media_type: str) -> Handler:
@@ -280,7 +313,7 @@ def _failure(service: Service, ask: Ask, exc: Exception) -> Answer:
     status = next((s for kind, s in STATUS if isinstance(exc, kind)), 500)
     if isinstance(exc, GeocloudError) and status != 500:
         ctx = _error_context(service, ask)
-        return _problem(ask, ctx, ogc.problem(ctx, exc, status, ask.path), status, [])
+        return _problem(ask, ctx, ogc.problem(ctx, exc, status, ask.path), status, edit.extra_headers(exc))
     if status in (503, 504):
         log.warning("request not answered", path=ask.path, status=status, error=type(exc).__name__)
         return _failure_of_status(service, ask, status)

@@ -58,6 +58,10 @@ class Ask:
         """Equal for requests that get the same answer, encoding apart."""
         return self.path, self.query, self.accept, self.accept_language, self.host
 
+    def header(self, name: bytes) -> bytes:
+        """The first value of a header by its name in lower case; empty when it was not sent."""
+        return next((v for k, v in self.scope["headers"] if k == name), b"")
+
     @cached_property
     def pairs(self) -> list[tuple[str, str]]:
         """Query parameters in order; a RequestError when they are not UTF-8."""

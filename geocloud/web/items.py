@@ -11,18 +11,19 @@ import orjson
 
 import geocloud
 from geocloud.catalogue.registry import Layer
-from geocloud.errors import UnknownItem
 from geocloud.features.pages import Page, Question, open_page
 from geocloud.features.query import Output, item_statement
+from geocloud.features.refusals import unknown_item
 from geocloud.features.request import read_item, read_question
 from geocloud.features.tokens import Position
+from geocloud.features.version import Version
 from geocloud.ogc import Context, Document, render
 from geocloud.ogc.context import collection_path, link
-from geocloud.web.answer import Answer, etag_of
+from geocloud.web.answer import Answer, etag_of, is_match
 from geocloud.web.ask import Ask
 from geocloud.web.service import Service
 
-__all__ = ["item", "items", "said_in", "validator"]
+__all__ = ["crs_uri", "feature_body", "item", "item_etag", "items", "read_fid", "said_in", "validator"]
 
 FORMATS = ("json", "html", "csv")
 ITEM_FORMATS = ("json", "html")
@@ -45,7 +46,7 @@ async def items(service: Service, ask: Ask, layer: Layer, file_format: str, etag
     question = read_question(ask.pairs, layer, file_format, web, service.tokens)
     page = await open_page(service.reader, question, service.counts, web)
     ctx = service.context(ask)
-    headers = [(b"content-crs", f"<{_crs_uri(question.query.output)}>".encode()), said_in(ctx)]
+    headers = [(b"content-crs", f"<{crs_uri(question.query.output)}>".encode()), said_in(ctx)]
     chunked = question.query.limit > web.stream_chunk_rows
     if file_format == "html":
         document = orjson.loads(b"".join([part async for part in _geojson(service, ask, ctx, question, page)]))
@@ -71,36 +72,53 @@ async def items(service: Service, ask: Ask, layer: Layer, file_format: str, etag
     return Answer(b"".join([part async for part in parts]), media_type, headers=headers, etag=etag, token=layer)
 
 
-async def item(service: Service, ask: Ask, layer: Layer, fid_text: str, file_format: str, etag: str) -> Answer:
-    """One feature as GeoJSON or HTML."""
+def item_etag(
+    service: Service, ask: Ask, layer: Layer, fid: str, version: Version, query: bytes, file_format: str, language: str
+) -> str:
+    """ETag of one feature: its own version, then which representation of it."""
+    catalogue = service.catalogue
+    made_of = (geocloud.__version__, catalogue.identity, catalogue.revision, layer.id, fid)
+    return version.tag(etag_of(*made_of, query, file_format, language, ask.host).strip('"'))
+
+
+def read_fid(layer: Layer, text: str) -> int:
+    """The feature id of a path; UnknownItem for what cannot be one."""
+    fid = int(text) if text.isascii() and text.isdigit() and len(text) < 20 else -1
+    if not 0 <= fid <= _LARGEST_FID:
+        raise unknown_item(layer, text)
+    return fid
+
+
+async def item(service: Service, ask: Ask, layer: Layer, fid_text: str, file_format: str, language: str) -> Answer:
+    """One feature as GeoJSON or HTML, or 304 where the client has this version of it."""
     output, relation, args = read_item(ask.pairs, layer)
-    fid = int(fid_text) if fid_text.isascii() and fid_text.isdigit() and len(fid_text) < 20 else -1
-    text = None
-    if 0 <= fid <= _LARGEST_FID:
-        statement = item_statement(layer, output, fid, relation, args)
-        async with service.reader.lease() as conn:
-            text = await conn.fetchval(statement.sql, *statement.args)
-    if text is None:
-        raise UnknownItem(
-            f"`{layer.id}` has no feature with id `{fid_text[:40]}`.",
-            f"{layer.id} 中没有标识为“{fid_text[:40]}”的要素。",
-            todo_en="List features with /items, or ask for another date with `datetime`.",
-            todo_zh="请用 /items 查看要素,或用 datetime 指定其他日期。",
-        )
+    statement = item_statement(layer, output, read_fid(layer, fid_text), relation, args)
+    async with service.reader.lease() as conn:
+        row = await conn.fetchrow(statement.sql, *statement.args)
+    if row is None:
+        raise unknown_item(layer, fid_text)
+    etag = item_etag(service, ask, layer, fid_text, Version(row[1], row[2]), ask.query, file_format, language)
+    if ask.if_none_match and is_match(ask.if_none_match, etag.encode()):
+        return Answer(b"", "", 304, etag=etag)
     ctx = service.context(ask)
-    here = ctx.url(collection_path(layer.id, "items", fid_text))
+    body = feature_body(ctx, layer, fid_text, row[0])
+    headers = [(b"content-crs", f"<{crs_uri(output)}>".encode()), said_in(ctx)]
+    if file_format == "html":
+        page = render("item", ctx, orjson.loads(body), path=ask.path, query=ask.pairs, collection=layer.id)
+        return Answer(page.encode(), HTML, headers=headers, etag=etag, token=layer)
+    return Answer(body, GEOJSON, headers=headers, etag=etag, token=layer)
+
+
+def feature_body(ctx: Context, layer: Layer, fid: str, text: bytes, more: Document | None = None) -> bytes:
+    """The GeoJSON text of a feature with its links, and `more` members."""
+    here = ctx.url(collection_path(layer.id, "items", fid))
     links = [
         link(here, "self", GEOJSON, ctx.say("本要素", "This feature")),
         link(f"{here}?f=html", "alternate", "text/html", ctx.say("网页", "As a page")),
         link(ctx.url(collection_path(layer.id)), "collection", "application/json", ctx.text(layer.title)),
     ]
-    extra = {"links": links} | ({"synthetic": True} if layer.synthetic else {})
-    body = b"".join((text[:-1], b",", orjson.dumps(extra)[1:]))
-    headers = [(b"content-crs", f"<{_crs_uri(output)}>".encode()), said_in(ctx)]
-    if file_format == "html":
-        page = render("item", ctx, orjson.loads(body), path=ask.path, query=ask.pairs, collection=layer.id)
-        return Answer(page.encode(), HTML, headers=headers, etag=etag, token=layer)
-    return Answer(body, GEOJSON, headers=headers, etag=etag, token=layer)
+    extra = {"links": links} | ({"synthetic": True} if layer.synthetic else {}) | (more or {})
+    return b"".join((text[:-1], b",", orjson.dumps(extra)[1:]))
 
 
 async def _geojson(service: Service, ask: Ask, ctx: Context, question: Question, page: Page) -> AsyncIterator[bytes]:
@@ -195,7 +213,8 @@ def said_in(ctx: Context) -> tuple[bytes, bytes]:
     return b"content-language", ctx.language.encode()
 
 
-def _crs_uri(output: Output) -> str:
+def crs_uri(output: Output) -> str:
+    """The URI of the CRS an answer is written in."""
     if output.srid == 4326 and not output.flip:
         return "http://www.opengis.net/def/crs/OGC/1.3/CRS84"
     return f"http://www.opengis.net/def/crs/EPSG/0/{output.srid}"

@@ -19,18 +19,28 @@ __all__ = ["application", "serve"]
 
 # How a worker process is told what `serve` was given.
 _SETTINGS, _READER_URL = "GEOCLOUD_WORKER_SETTINGS", "GEOCLOUD_WORKER_READER_URL"
+_WRITER_URL = "GEOCLOUD_WORKER_WRITER_URL"
 
 
 class _Urls(Protocol):
     @property
     def reader(self) -> str: ...
 
+    @property
+    def writer(self) -> str: ...
+
 
 def serve(settings: Settings, urls: _Urls) -> None:
-    """Listens on the settings' address until told to stop (SIGINT, SIGTERM); reads the database as the reader role."""
+    """Listens on the settings' address until told to stop (SIGINT, SIGTERM); reads the database as the reader role.
+
+    Where editing is on, changes are written as the writer role; otherwise workers are not told its URL.
+    """
     web = settings.web
     os.environ[_SETTINGS] = settings.model_dump_json()
     os.environ[_READER_URL] = urls.reader
+    os.environ.pop(_WRITER_URL, None)
+    if settings.edit.editing:
+        os.environ[_WRITER_URL] = urls.writer
     Granian(
         "geocloud.web.server:application",
         address=web.host,
@@ -65,4 +75,4 @@ def application() -> Any:
     """One worker's application; called in the worker process."""
     configure_log()
     settings = Settings.model_validate_json(os.environ[_SETTINGS])
-    return create_app(settings, os.environ[_READER_URL])
+    return create_app(settings, os.environ[_READER_URL], os.environ.get(_WRITER_URL))

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from geocloud.catalogue.registry import Catalogue, Layer, Registry
 from geocloud.db.reader import Reader
+from geocloud.errors import SettingsError
+from geocloud.features.edit import Editor
 from geocloud.features.pages import Counts
 from geocloud.features.tokens import Tokens
 from geocloud.grids.columns import PointColumns
@@ -22,21 +24,26 @@ __all__ = ["Service"]
 class Service:
     """One worker's state, made at start-up and closed at shut-down."""
 
-    def __init__(self, settings: Settings, reader_url: str) -> None:
+    def __init__(self, settings: Settings, reader_url: str, writer_url: str | None = None) -> None:
         self.settings = settings
         self.registry = Registry(reader_url)
         self.cache = Cache(settings.web.cache_mb * 2**20, settings.web.cache_entry_kb * 2**10)
         self.counts = Counts()
         self.tokens = Tokens(_secret(settings))
         self.reader = Reader(reader_url, settings.database)
+        self.editor = _editor(settings, self.reader, writer_url)
         self.points = PointColumns(self.reader, settings.web.h3_points_max)
 
     async def start(self) -> None:
         await self.reader.open()
+        if self.editor is not None:
+            await self.editor.open()
         await self.registry.start()
 
     async def stop(self) -> None:
         await self.registry.stop()
+        if self.editor is not None:
+            self.editor.close()
         self.reader.close()
 
     @property
@@ -54,6 +61,20 @@ class Service:
         """What documents are made from, for one request."""
         web = self.settings.web
         return Context(self.registry.current, self.settings, ask.base_url(web), ask.language(web))
+
+
+def _editor(settings: Settings, reader: Reader, writer_url: str | None) -> Editor | None:
+    """The way to write, where editing is switched on."""
+    if not settings.edit.editing:
+        return None
+    if writer_url is None:
+        raise SettingsError(
+            "GEOCLOUD_EDITING is on, but the server was given no URL of the writer role.",
+            "GEOCLOUD_EDITING 已开启,但服务器没有写入角色的数据库 URL。",
+            todo_en="Start the server with `geocloud up` or `geocloud serve`.",
+            todo_zh="请用 `geocloud up` 或 `geocloud serve` 启动服务器。",
+        )
+    return Editor(writer_url, reader, settings)
 
 
 def _secret(settings: Settings) -> bytes:

@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""SQL of changes: one statement each, so that a change is one transaction and its locks end with it.
+
+The layer's lock is taken by the table's own trigger. A change names the version it is made from; where that row is
+no longer current, `geocloud.expect_row` raises and the statement leaves no trace.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from geocloud.catalogue.registry import Layer
+from geocloud.features.binder import Binder, quote_identifier
+from geocloud.features.query import Output, Statement, feature_text
+from geocloud.features.rows import Rows, sql_type
+from geocloud.features.version import Version
+
+__all__ = ["base_statement", "delete_statement", "insert_statement", "update_statement"]
+
+
+def insert_statement(layer: Layer, rows: Rows, output: Output, valid_from: datetime | None) -> Statement:
+    """All rows, each returned as fid, sys_from, valid_from and text, in the order they came."""
+    binder = Binder()
+    columns, arrays = [], []
+    for name, values in rows.values.items():
+        kind = sql_type(layer.spec.field(name))
+        columns.append(quote_identifier(name))
+        arrays.append(binder.bind(values, f"{kind}[]"))
+    picked = [f"u.c{i}{_back(layer, n)}" for i, n in enumerate(rows.values)]
+    if rows.geometry is not None:
+        columns.append("geom")
+        arrays.append(binder.bind(rows.geometry, "bytea[]"))
+        picked.append(f"ST_GeomFromWKB(u.c{len(picked)}, 4490)")
+    names = ", ".join(f"c{i}" for i in range(len(arrays)))
+    start = f"coalesce({_moment(binder, valid_from)}, geocloud.stamp())"
+    insert = (
+        f"INSERT INTO {layer.table} ({', '.join(columns)}, valid_from) SELECT {', '.join(picked)}, {start} "
+        f"FROM unnest({', '.join(arrays)}) WITH ORDINALITY u ({names}, place) ORDER BY u.place "
+        f"RETURNING {_returned(layer)}"
+    )
+    text = feature_text(layer, output)
+    sql = f"WITH w AS ({insert}) SELECT t.fid, t.sys_from, t.valid_from, {text} FROM w t ORDER BY t.fid"
+    return Statement(sql, binder.args)
+
+
+def update_statement(
+    layer: Layer, fid: int, version: Version, rows: Rows, output: Output, at: datetime | None, correction: bool
+) -> Statement:
+    """The one row of `rows` put in place of a version: fid, sys_from, valid_from and text of the new one."""
+    binder = Binder()
+    sets = []
+    for name, values in rows.values.items():
+        kind = sql_type(layer.spec.field(name))
+        value = f"{binder.bind(values[0], kind)}{_back(layer, name)}"
+        sets.append(f"{quote_identifier(name)} = {value}")
+    if rows.geometry is not None:
+        sets.append(f"geom = ST_GeomFromWKB({binder.bind(rows.geometry[0], 'bytea')}, 4490)")
+    update = (
+        f"UPDATE {layer.table} t SET {', '.join(sets)} FROM said WHERE {_is(binder, fid, version)} "
+        f"RETURNING {_returned(layer)}"
+    )
+    text = feature_text(layer, output)
+    sql = (
+        f"WITH {_said(binder, at, correction)}, w AS ({update}) "
+        f"SELECT geocloud.expect_row(t.fid), t.sys_from, t.valid_from, {text} FROM (SELECT 1) one LEFT JOIN w t ON true"
+    )
+    return Statement(sql, binder.args)
+
+
+def delete_statement(layer: Layer, fid: int, version: Version, at: datetime | None, correction: bool) -> Statement:
+    """A version taken out of what is believed: fid, and the stamp of the write."""
+    binder = Binder()
+    sql = (
+        f"WITH {_said(binder, at, correction)}, w AS (DELETE FROM {layer.table} t USING said "
+        f"WHERE {_is(binder, fid, version)} RETURNING t.fid, geocloud.stamp() AS stamp) "
+        "SELECT geocloud.expect_row(w.fid), w.stamp FROM (SELECT 1) one LEFT JOIN w ON true"
+    )
+    return Statement(sql, binder.args)
+
+
+def base_statement(layer: Layer, fid: int, version: Version) -> Statement:
+    """The belief a stale version names, as fields by name in JSON and geometry as WKB; no row when there is none."""
+    binder = Binder()
+    fields = ", ".join(f"t.{quote_identifier(f.name)}" for f in layer.spec.visible_fields)
+    geometry = "NULL::bytea" if layer.spec.geometry == "none" else "ST_AsBinary(t.geom)"
+    where = f"{_is(binder, fid, version)}"
+    picked = f"(SELECT row_to_json(p)::text FROM (SELECT {fields}) p), {geometry}"
+    sql = (
+        f"SELECT {picked} FROM {layer.table} t WHERE {where} UNION ALL "
+        f"SELECT {picked} FROM {layer.history} t WHERE {where} AND isfinite(t.sys_to) LIMIT 1"
+    )
+    return Statement(sql, binder.args)
+
+
+def _is(binder: Binder, fid: int, version: Version) -> str:
+    return (
+        f"t.fid = {binder.bind(fid, 'bigint')} AND t.sys_from = {binder.bind(version.sys_from, 'timestamptz')} "
+        f"AND t.valid_from = {binder.bind(version.valid_from, 'timestamptz')}"
+    )
+
+
+def _said(binder: Binder, at: datetime | None, correction: bool) -> str:
+    """What the triggers are told of the change; set for the statement's own transaction, before any row is written."""
+    moment = "" if at is None else at.isoformat()
+    return (
+        f"said AS MATERIALIZED (SELECT set_config('geocloud.valid_at', {binder.bind(moment, 'text')}, true), "
+        f"set_config('geocloud.change', {binder.bind('correction' if correction else '', 'text')}, true))"
+    )
+
+
+def _moment(binder: Binder, moment: datetime | None) -> str:
+    text = None if moment is None else moment.isoformat()
+    return f"{binder.bind(text, 'text')}::timestamptz"
+
+
+def _back(layer: Layer, name: str) -> str:
+    """The cast of what travels as text."""
+    kind = layer.spec.field(name).type
+    return {"date": "::date", "datetime": "::timestamptz"}.get(kind, "")
+
+
+def _returned(layer: Layer) -> str:
+    names = ["fid", "sys_from", "valid_from", *(f.name for f in layer.spec.visible_fields)]
+    if layer.spec.geometry != "none":
+        names.append("geom")
+    return ", ".join(quote_identifier(n) for n in names)
