@@ -1,0 +1,6 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Search: places by name, pinyin, initials or code, and positions in any notation people paste."""
+
+from geocloud.search.places import Place, Places
+
+__all__ = ["Place", "Places"]
