@@ -27,6 +27,7 @@ from pmtiles.tile import Compression, Entry, HeaderDict, TileType, deserialize_h
 from pmtiles.writer import optimize_directories
 
 from geocloud.errors import TileError
+from geocloud.tiles.quadtree import overlaps
 
 __all__ = ["EMPTY", "Archive", "Description", "Empty", "Stored", "digest_of", "pack", "tile_id", "write_archive"]
 
@@ -146,7 +147,7 @@ class Archive:
         if at >= 0 and number - self._id_at[at] < self._run_at[at]:
             begin = self._offset_at[at]
             return self._map[begin : begin + self._length_at[at]]
-        if about.box is not None and not _inside(z, x, y, about.box):
+        if about.box is not None and not overlaps((z, x, y), about.box):
             return None
         return EMPTY
 
@@ -159,10 +160,14 @@ class Archive:
 
     def tiles(self) -> Iterator[tuple[int, int, int, memoryview]]:
         """Every tile as (z, x, y, gzip-compressed MVT)."""
+        for _, tile in self.placed_tiles():
+            yield tile
+
+    def placed_tiles(self) -> Iterator[tuple[int, tuple[int, int, int, memoryview]]]:
+        """Every tile with its offset, which tiles of equal bytes share."""
         for first, run, offset, length in zip(self._id_at, self._run_at, self._offset_at, self._length_at, strict=True):
             for number in range(first, first + run):
-                z, x, y = tileid_to_zxy(number)
-                yield z, x, y, self._map[offset : offset + length]
+                yield offset, (*tileid_to_zxy(number), self._map[offset : offset + length])
 
     def _read(self, offset: int, length: int) -> memoryview:
         return self._map[offset : offset + length]
@@ -181,7 +186,7 @@ class Archive:
             raise EOFError("tiles lie past the end of the file or out of order")
         self._ids = ids
         # A memory view hands out Python integers in a fifth of an array's time.
-        views: list[memoryview[int]] = [memoryview(a) for a in (ids, runs, lengths, offsets)]
+        views: list[memoryview[int]] = [memoryview(a) for a in (ids, runs, lengths, offsets)]  # type: ignore[arg-type]
         self._id_at, self._run_at, self._length_at, self._offset_at = views
 
     def _directories(self, offset: int, length: int, depth: int) -> Iterator[tuple[NDArray[np.int64], ...]]:
@@ -350,13 +355,6 @@ def _varints(data: bytes) -> NDArray[np.int64]:
         has = sizes > place
         numbers[has] |= (raw[starts[has] + place].astype(np.int64) & 127) << (7 * place)
     return numbers
-
-
-def _inside(z: int, x: int, y: int, box: tuple[float, float, float, float]) -> bool:
-    from geocloud.tiles.quadtree import box_of_cell
-
-    west, south, east, north = box_of_cell(z, x, y)
-    return west < box[2] and east > box[0] and south < box[3] and north > box[1]
 
 
 def _unreadable(path: Path, exc: Exception) -> TileError:

@@ -9,7 +9,7 @@ from typing import Any
 
 from geocloud.catalogue.registry import Layer
 
-__all__ = ["Box", "Cell", "Touched", "box_of_cell", "cells_of", "children", "occupied"]
+__all__ = ["Box", "Cell", "Touched", "box_of_cell", "cells_of", "children", "occupied", "overlaps"]
 
 Cell = tuple[int, int, int]
 """z, x, y."""
@@ -64,6 +64,12 @@ def cells_of(box: Box, z: int, margin: float = 0) -> list[Cell]:
     """Tiles of a zoom that, widened by `margin` tile sides, reach a box."""
     west, north, east, south = _range(box, z, margin)
     return [(z, x, y) for x in range(west, east + 1) for y in range(north, south + 1)]
+
+
+def overlaps(cell: Cell, box: Box) -> bool:
+    """Whether a tile and a box share more than an edge."""
+    west, south, east, north = box_of_cell(*cell)
+    return west < box[2] and east > box[0] and south < box[3] and north > box[1]
 
 
 def children(cell: Cell) -> tuple[Cell, Cell, Cell, Cell]:
