@@ -8,6 +8,7 @@ import { installDrawer } from "./table.js";
 import { installInspector } from "./inspector.js";
 import { installKeys } from "./keys.js";
 import { installLive } from "./live.js";
+import { installMargin } from "./margin.js";
 import { installSheet } from "./sheet.js";
 import { installStrip } from "./strip.js";
 import { installSwitches } from "./switches.js";
@@ -85,6 +86,7 @@ async function start() {
   installInspector(app);
   installDrawer(app);
   installSheet(app);
+  installMargin(app);
   installKeys(app);
   words.apply(document);
 

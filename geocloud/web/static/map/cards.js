@@ -68,7 +68,7 @@ export function featureCard(app, hit, feature, error, open) {
       h("p", { class: "wrong" }, error?.message ?? t("该要素已不存在。", "This feature is gone.")));
   }
   const values = feature.properties;
-  const name = layer.label && values[layer.label] ? String(values[layer.label]) : "";
+  const name = values[layer.label ?? ""] ?? values.name ?? "";
   const filled = layer.fields.filter((f) => values[f.name] !== null && values[f.name] !== undefined && values[f.name] !== "");
   const empty = layer.fields.length - filled.length;
   const list = h("dl", { class: "facts" }, ...filled.flatMap((f) => {
@@ -76,25 +76,23 @@ export function featureCard(app, hit, feature, error, open) {
     const text = valueText(app, f, values[f.name]);
     const raw = String(values[f.name]);
     return [h("dt", { title: f.description ? words.text(f.description) : null }, words.text(f.title)),
-      isCode && text === raw ? h("dd", {}, codeOf(app, raw)) : h("dd", {}, text, isCode && codeOf(app, raw))];
+      isCode && text === raw ? h("dd", { class: "alone" }, codeOf(app, raw)) : h("dd", {}, text, isCode && codeOf(app, raw))];
   }));
   const page = app.url(`${layer.items}/${hit.fid}`);
   const details = h("details", { open }, h("summary", {}, icon(ICONS.right), swatch(layer),
-    h("span", { class: "name" }, name || `${words.text(layer.title)} ${hit.fid}`),
+    h("span", { class: "name" }, String(name) || `${words.text(layer.title)} ${hit.fid}`),
     h("span", { class: "hint" }, words.text(layer.title))),
-  layer.synthetic && h("p", { class: "badge wide" }, t("示例数据,并非真实情况", "Sample data, not the real city")),
+  layer.synthetic && h("p", { class: "badge wide" }, t("示例数据，并非真实情况", "Sample data, not the real city")),
   list,
   empty > 0 && h("p", { class: "hint" }, t(`另有 ${empty} 个字段为空`, `${empty} fields are empty`)),
-  h("p", { class: "hint" }, t("提供:", "Provided by: "),
+  h("p", { class: "hint" }, t("提供：", "Provided by: "),
     layer.sources.map((s) => words.text(s.title)).join("; ") || t("未登记", "not recorded")),
   h("div", { class: "actions" },
     h("button", { type: "button", class: "plain", onclick: () => zoomTo(app, feature) }, icon(ICONS.target),
       t("缩放至", "Zoom to")),
     h("a", { class: "button plain", href: `${page}?f=html&lang=${app.lang}`, target: "_blank" }, t("网页", "Page")),
     h("a", { class: "button plain", href: `${page}?f=json`, target: "_blank" }, "GeoJSON")));
-  details.addEventListener("toggle", () => {
-    if (/** @type {HTMLDetailsElement} */ (details).open) app.view.highlight([feature]);
-  });
+  details.querySelector("summary")?.addEventListener("click", () => app.view.highlight([feature]));
   return h("article", { class: "card", "data-card": `${hit.collection}/${hit.fid}` }, details);
 }
 

@@ -93,7 +93,9 @@ export function compose(style, wish, layers, base) {
     return { ...layer, source: shared.includes(id) ? SHARED : id, layout,
       paint: faded(layer, wish.opacity.get(id) ?? 1) };
   });
-  return { ...style, sources, layers: drawn, sprite: here(style.sprite, base), glyphs: here(style.glyphs, base) };
+  const made = { ...style, sources, layers: drawn };
+  for (const name of ["sprite", "glyphs"]) if (style[name]) made[name] = here(style[name], base);
+  return made;
 }
 
 /**

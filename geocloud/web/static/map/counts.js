@@ -76,7 +76,7 @@ export function counter(app) {
       try {
         const page = await app.fetchJSON(app.url(`${layer.items}?${query}`), { signal: control.signal });
         if (page.numberMatched === undefined) {
-          tell("≫", app.t("视野内要素很多,放大后计数", "Very many in view; zoom in to count them"));
+          tell("≫", app.t("视野内要素很多，放大后计数", "Very many in view; zoom in to count them"));
         } else say(page.numberMatched);
       } catch (error) {
         if (/** @type {any} */ (error)?.name !== "AbortError") tell("–", app.t("未能计数", "Could not be counted"));

@@ -45,6 +45,7 @@ export const ICONS = {
   close: "M6 6l12 12M18 6L6 18",
   down: "M6 9l6 6 6-6",
   right: "M9 6l6 6-6 6",
+  left: "M15 6l-6 6 6 6",
   plus: "M12 5v14M5 12h14",
   minus: "M5 12h14",
   home: "M4 11l8-7 8 7M6 10v9h12v-9",

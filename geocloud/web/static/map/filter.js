@@ -133,9 +133,9 @@ export function filterForm(app, layer) {
       app.state.set(key, text);
       if (text && !app.visible().includes(layer.id)) app.view.show(layer.id, true);
       const n = page.numberMatched;
-      status.textContent = n === undefined ? t("已应用,符合条件的要素很多。", "Applied; very many features match.")
+      status.textContent = n === undefined ? t("已应用，符合条件的要素很多。", "Applied; very many features match.")
         : n === 0 ? t("没有要素符合条件。可放宽条件后再试。", "No feature matches. Try wider conditions.")
-          : t(`已应用:全市 ${words.count(n)} 个要素符合条件。`, `Applied: ${words.count(n)} features in the city match.`);
+          : t(`已应用：全市 ${words.count(n)} 个要素符合条件。`, `Applied: ${words.count(n)} features in the city match.`);
       status.className = "status hint";
       app.announce(status.textContent ?? "");
     } catch (error) {

@@ -52,7 +52,7 @@ export class Words {
     if (squareMetres < 10_000) return `${this.figure(squareMetres)} ${this.t("平方米", "m²")}`;
     const ha = this.figure(squareMetres / 10_000);
     const mu = this.figure(squareMetres / MU);
-    return this.t(`${ha} 公顷(${mu} 亩)`, `${ha} ha (${mu} mu)`);
+    return this.t(`${ha} 公顷（${mu} 亩）`, `${ha} ha (${mu} mu)`);
   }
 
   /**

@@ -40,7 +40,7 @@ export function installInspector(app) {
   function draw() {
     const before = box.hidden;
     box.hidden = shown.size === 0;
-    box.dataset.none = app.t("点选地图上的要素,这里显示详情。", "Pick a feature on the map to see its details here.");
+    box.dataset.none = app.t("点选地图上的要素，这里显示详情。", "Pick a feature on the map to see its details here.");
     box.replaceChildren(...[...shown].reverse().map(([id, card]) => h("section", { class: "pane", "data-pane": id },
       h("div", { class: "panel-head" }, h("h2", {}, card.title),
         h("button", { type: "button", class: "plain small", "aria-label": app.t("关闭", "Close"),
@@ -108,6 +108,9 @@ export function installInspector(app) {
       return;
     }
     app.state.set("sel", hits.map((hit) => `${hit.collection}/${hit.fid}`).join(","));
+    // The sheet of a phone would cover what was just picked.
+    const room = app.map.getContainer().clientHeight - app.view.padding().bottom;
+    if (y > room) app.map.panBy([0, y - room / 2]);
   });
   for (const type of ["mousemove", "mouseout"]) {
     app.map.on(type, (/** @type {any} */ event) => {

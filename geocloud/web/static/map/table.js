@@ -49,7 +49,7 @@ export function installDrawer(app) {
     const matched = page?.numberMatched;
     const shown = page?.features.length ?? 0;
     const status = error ? "" : matched === undefined
-      ? t(`视野内要素很多,显示 ${shown} 个`, `Very many in view, ${shown} shown`)
+      ? t(`视野内要素很多，显示 ${shown} 个`, `Very many in view, ${shown} shown`)
       : t(`视野内 ${words.count(matched)} 个`, `${words.count(matched)} in view`);
     const head = h("div", { class: "panel-head" },
       h("label", {}, h("span", { class: "off-screen" }, t("图层", "Layer")),

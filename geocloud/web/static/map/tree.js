@@ -29,7 +29,7 @@ export function installTree(app) {
     const head = h("div", { class: "panel-head" }, h("h2", {}, t("图层", "Layers")),
       h("button", { type: "button", class: "plain small", id: "fold", "aria-expanded": "true",
         "aria-label": t("收起图层面板", "Fold the layer panel"), title: t("收起", "Fold"), onclick: fold },
-      icon(ICONS.close)));
+      icon(ICONS.left)));
     const themes = app.catalogue.themes.map((theme) => {
       const list = h("ul", { class: "rows" });
       for (const id of theme.layers) {
@@ -58,7 +58,7 @@ export function installTree(app) {
       const figures = box.querySelector(`[data-theme-id="${CSS.escape(theme.id)}"] .figures`);
       if (figures) {
         figures.textContent = `${on} / ${theme.layers.length}`;
-        figures.setAttribute("aria-label", app.t(`已显示 ${on} 个,共 ${theme.layers.length} 个`,
+        figures.setAttribute("aria-label", app.t(`已显示 ${on} 个，共 ${theme.layers.length} 个`,
           `${on} of ${theme.layers.length} shown`));
       }
     }
@@ -92,7 +92,7 @@ export function installTree(app) {
     }
     const none = /** @type {HTMLElement} */ (box.querySelector("#tree-none"));
     none.hidden = found > 0;
-    none.textContent = app.t(`没有与“${words.trim()}”相符的图层。可换用其他名称,或清空筛选框。`,
+    none.textContent = app.t(`没有与“${words.trim()}”相符的图层。可换用其他名称，或清空筛选框。`,
       `No layer matches “${words.trim()}”. Try another name, or empty the box.`);
   }
 
@@ -152,10 +152,10 @@ class Row {
       "aria-label": t(`“${title}”的图例与设置`, `Legend and settings of “${title}”`), onclick: () => this.#open(opener) },
     icon(ICONS.down));
     this.element = h("li", { class: "layer", "data-row": layer.id },
-      h("div", { class: "line" },
+      h("div", { class: "entry" },
         h("label", { title: words.text(layer.description) }, this.#box, swatch(layer),
           h("span", { class: "name" }, title),
-          layer.synthetic && h("span", { class: "badge" }, t("示例数据", "Sample"))),
+          layer.synthetic && h("span", { class: "badge quiet" }, t("示例数据", "Sample"))),
         this.#marks, this.#count, opener),
       this.#details);
   }
@@ -219,7 +219,7 @@ class Row {
         button(ICONS.up, t("上移", "Raise"), () => this.#move(1)),
         button(ICONS.down, t("下移", "Lower"), () => this.#move(-1))),
       form,
-      h("p", { class: "hint sources" }, t("来源:", "Source: "), ...this.#sources()),
+      h("p", { class: "hint sources" }, t("来源：", "Source: "), ...this.#sources()),
       layer.updated && h("p", { class: "hint" }, t("更新于 ", "Updated "), words.date(layer.updated)),
     );
     this.#drawLegend(legend);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The map itself: camera in the address, the composed style, what is selected, and renewing what changed.
 
-import { Map as MapLibre, AttributionControl, ScaleControl } from "../vendor/maplibre-gl/maplibre-gl.mjs";
+import { Map as MapLibre, ScaleControl } from "../vendor/maplibre-gl/maplibre-gl.mjs";
 import { collectionOf, collectionsOf, compose, shownByDefault, sourceOf, TOOL_PREFIX } from "./compose.js";
 
 /**
@@ -36,11 +36,10 @@ export class MapView {
       maxPitch: 0,
       pitchWithRotate: false,
       localIdeographFontFamily: '"Noto Sans SC", "Noto Sans CJK SC", "PingFang SC", "Microsoft YaHei", sans-serif',
-      locale: {},
     });
     this.map.addControl(new ScaleControl({ maxWidth: 120, unit: "metric" }), "bottom-left");
-    this.map.addControl(new AttributionControl({ compact: false }), "bottom-right");
     this.map.on("moveend", () => this.#writeCamera());
+    app.on("panel", () => this.map.resize());
     this.map.on("error", (/** @type {any} */ event) => this.#fault(event));
     app.state.subscribe("at", (value) => this.#follow(value));
     for (const key of ["on", "op", "date"]) app.state.subscribe(key, () => this.draw());
@@ -179,9 +178,7 @@ export class MapView {
     const open = document.documentElement.dataset.sheet;
     const phone = window.matchMedia("(max-width: 720px)").matches;
     const side = !phone && !document.getElementById("inspector")?.hidden ? 380 : 48;
-    const drawer = document.getElementById("table");
-    const below = phone && open ? window.innerHeight * 0.5 : drawer && !drawer.hidden && !phone ? drawer.offsetHeight + 24 : 40;
-    return { top: 40, left: 40, right: phone ? 56 : side, bottom: below };
+    return { top: 40, left: 40, right: phone ? 56 : side, bottom: phone && open ? window.innerHeight * 0.5 : 40 };
   }
 
   /**

@@ -127,7 +127,8 @@ export default function install(app) {
     input.value = result.title;
     asked = result.title;
     close();
-    const place = [result.lon, result.lat, ...(result.bbox ?? [])].map((n) => Math.round(n * 1e7) / 1e7);
+    // The box of a grid cell is part of what was found; the box around a county would say nothing.
+    const place = [result.lon, result.lat, ...((result.kind === "coordinate" && result.bbox) || [])].map((n) => Math.round(n * 1e7) / 1e7);
     app.state.set("find", `${place.join(",")}/${[result.title, result.kind === "coordinate" && result.crs].filter(Boolean).join(" · ")}`);
     go(result.lon, result.lat, result.bbox);
     if (result.collection && result.fid !== undefined) app.state.set("sel", `${result.collection}/${result.fid}`, { step: false });
@@ -156,8 +157,7 @@ export default function install(app) {
     const overlay = overlayOf(app);
     overlay.set("find", found && { type: "point", places: [[found.lon, found.lat]], label: found.title });
     const [w, s, e, n] = found?.bbox ?? [];
-    // A cell is drawn as it is; the box around a county would say nothing.
-    overlay.set("find:cell", found?.bbox && found.cell ? { type: "frame", places: [[w, s], [e, s], [e, n], [w, n]] } : null);
+    overlay.set("find:cell", found?.bbox ? { type: "frame", places: [[w, s], [e, s], [e, n], [w, n]] } : null);
     clear.hidden = !found && !input.value;
     if (found && !input.value) input.value = found.title;
     if (!found && !first && document.activeElement !== input) input.value = "";
@@ -214,6 +214,5 @@ export function readFind(text) {
   if (!text || ![2, 6].includes(values.length) || !values.every(Number.isFinite)) return null;
   const [lon, lat, ...box] = values;
   if (Math.abs(lon) > 180 || Math.abs(lat) > 90) return null;
-  const words = title.join("/");
-  return { lon, lat, title: words, bbox: box.length ? box : undefined, cell: words.includes(" · ") };
+  return { lon, lat, title: title.join("/"), bbox: box.length ? box : undefined };
 }

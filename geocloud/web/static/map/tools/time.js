@@ -25,6 +25,8 @@ export default function install(app) {
   let last = 0;
   let timer = 0;
   let round = 0;
+  /** @type {string | null} The date under a slider that is still moving. */
+  let pending = null;
 
   const slider = /** @type {HTMLInputElement} */ (h("input", { type: "range", class: "time-slider", step: 1 }));
   const label = h("output", { class: "time-date" });
@@ -106,7 +108,7 @@ export default function install(app) {
   }
 
   /** Writes the date of the address into the bar. */
-  function show(given = app.state.get("date")?.slice(0, 10) ?? null) {
+  function show(given = pending ?? app.state.get("date")?.slice(0, 10) ?? null) {
     const date = given ?? today();
     const words = given ? app.words.date(date) : app.t(`现在(${app.words.date(date)})`, `Now (${app.words.date(date)})`);
     slider.value = String(dayOf(date));
@@ -122,6 +124,7 @@ export default function install(app) {
   }
 
   function set(/** @type {string} */ date) {
+    pending = null;
     app.setDate(date);
     show(date);
   }
@@ -157,7 +160,8 @@ export default function install(app) {
   slider.addEventListener("input", () => {
     if (timer) stop();
     const date = textOf(Number(slider.value));
-    show(date);
+    pending = date;
+    show();
     soon(date);
   });
   field.addEventListener("change", () => {
