@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Packages and Python environment for `make run` (no argument), `make test` (test) and `make bench` (bench).
+# Packages, Python environment and libraries of the web map for `make run` (no argument), `make test` (test) and
+# `make bench` (bench).
 # Run again it only compares checksums. Ends with 21 when packages are missing that it may not install.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -118,7 +119,34 @@ install_python() {
     has_venv "$(find_python)" || refuse "python3 (>= 3.11)" python3-venv
 }
 
+has_chinese_font() { command -v fc-list >/dev/null && [ -n "$(fc-list :lang=zh-cn file)" ]; }
+
+has_browser() { command -v chromium >/dev/null || command -v chromium-browser >/dev/null; }
+
+# npm for the libraries of the web map, a font with Chinese for labels and legends, a browser for the tests.
+install_for_map() {
+    local wanted=()
+    if [ ! -e geocloud/web/static/vendor/.stamp ] && ! command -v npm >/dev/null; then
+        if ! command -v node >/dev/null; then wanted+=(nodejs); fi
+        wanted+=(npm)
+    fi
+    if ! has_chinese_font; then wanted+=(fontconfig fonts-noto-cjk); fi
+    if [ -n "$extra" ] && ! has_browser; then wanted+=(chromium); fi
+    if [ "${#wanted[@]}" = 0 ]; then return; fi
+    if [ -n "$may_install" ]; then
+        say "Installing what the web map needs (安装网页地图所需软件包): ${wanted[*]} …"
+        "${root[@]}" apt-get update -q >&2
+        apt_install "${wanted[@]}" && return
+    fi
+    if [ -n "$extra" ]; then refuse "${wanted[*]}"; fi
+    say "The web map is not complete without these packages: ${wanted[*]} (as root: apt-get install ${wanted[*]})."
+    say "缺少以下软件包，网页地图不完整：${wanted[*]}。"
+}
+
 if [ -n "$needs_postgres" ] && [ -z "$(installed_postgres)" ]; then install_postgres; fi
+install_for_map
+# Everything but the map runs without its libraries, and the page says how to get them.
+tools/frontend.sh || [ -z "$extra" ]
 
 stamp=".venv/.setup${extra:+-$extra}"
 sum="$(sha256sum setup.cfg pyproject.toml constraints.txt tools/setup.sh | sha256sum | cut -d' ' -f1) $PWD"
