@@ -12,7 +12,8 @@
     │   └── AlreadyRunning       26  another `up` holds this data folder
     ├── CatalogueError           30  a layer definition is wrong
     │   ├── SyncRefused          31  a change of a layer would lose data
-    │   └── UnknownLayer         32  no such layer
+    │   ├── UnknownLayer         32  no such layer
+    │   └── StyleError           33  an override of a style cannot be used
     ├── IngestError              40  a file cannot be loaded
     │   ├── UnreadableFile       41  the file cannot be opened or is cut off
     │   ├── CrsUndecided         42  the coordinate system must be named with --crs
@@ -73,6 +74,7 @@ __all__ = [
     "RulesBroken",
     "SeedConflict",
     "SettingsError",
+    "StyleError",
     "SyncRefused",
     "TileError",
     "TooLarge",
@@ -153,6 +155,10 @@ class SyncRefused(CatalogueError):
 
 class UnknownLayer(CatalogueError):
     exit_code, code = 32, "unknown-layer"
+
+
+class StyleError(CatalogueError):
+    exit_code, code = 33, "style"
 
 
 class IngestError(GeocloudError):
