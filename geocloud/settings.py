@@ -168,6 +168,9 @@ class WebSettings(_Group):
     time_steps_max: int = Field(
         400, ge=2, description="Most steps of a layer's dates; more days than this are told by months, then by years."
     )
+    search_default: int = Field(10, ge=1, description="Results of a search when `limit` is not given.")
+    search_max: int = Field(50, ge=1, description="Most results of a search; a greater `limit` is answered with these.")
+    search_chars_max: int = Field(200, ge=10, description="Longest text to search for, in characters.")
     h3_points_max: int = Field(
         3_000_000,
         ge=1,

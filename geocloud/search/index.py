@@ -67,6 +67,11 @@ class NameIndex:
                     self._refreshing = None
         return {i: self._held[i] for i in self.plans(catalogue)}
 
+    def close(self) -> None:
+        """Gives up reading, if any is under way."""
+        if self._refreshing is not None:
+            self._refreshing.cancel()
+
     def _stale(self, catalogue: Catalogue) -> list[str]:
         if self._identity != catalogue.identity:
             return list(self.plans(catalogue)) or [""]

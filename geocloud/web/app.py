@@ -40,7 +40,7 @@ from geocloud.errors import (
 )
 from geocloud.features.request import unknown_parameter
 from geocloud.settings import Settings
-from geocloud.web import edit, h3, measure, qgis, times
+from geocloud.web import edit, h3, measure, qgis, search, times
 from geocloud.web.answer import Answer, etag_of, is_match, send_answer, send_kept, send_not_modified
 from geocloud.web.ask import Ask, Receive, Scope, Send
 from geocloud.web.assets import Assets
@@ -113,6 +113,7 @@ class _Application:
             *times.ROUTES,
             *h3.ROUTES,
             *qgis.ROUTES,
+            *search.ROUTES,
         ]
         self._router = Router(
             [

@@ -14,6 +14,7 @@ from geocloud.features.pages import Counts
 from geocloud.features.tokens import Tokens
 from geocloud.grids.columns import PointColumns
 from geocloud.ogc import Context
+from geocloud.search import Places
 from geocloud.settings import Settings
 from geocloud.web.answer import Cache
 from geocloud.web.ask import Ask
@@ -33,6 +34,7 @@ class Service:
         self.reader = Reader(reader_url, settings.database)
         self.editor = _editor(settings, self.reader, writer_url)
         self.points = PointColumns(self.reader, settings.web.h3_points_max)
+        self.places = Places(self.reader)
 
     async def start(self) -> None:
         await self.reader.open()
@@ -41,6 +43,7 @@ class Service:
         await self.registry.start()
 
     async def stop(self) -> None:
+        self.places.index.close()
         await self.registry.stop()
         if self.editor is not None:
             self.editor.close()
