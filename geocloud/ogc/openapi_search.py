@@ -57,8 +57,9 @@ def paths(ctx: Context) -> Document:
                     "地点可按名称、全拼、首字母、二者混写或编码查找；坐标可为经纬度（各种写法）、高斯-克吕格、GCJ-02、BD-09、"
                     "Web 墨卡托、北斗网格位置码或 H3 编码。坐标有多种读法时全部给出，本市范围内的在前。",
                     "Places are found by name, pinyin, initials, a mixture of these, or code. Positions may be "
-                    "longitude and latitude in any notation, Gauss-Krueger, GCJ-02, BD-09, Web Mercator, BeiDou grid codes or H3 "
-                    "cells; numbers that can be read in several ways give all readings, those inside the city first.",
+                    "longitude and latitude in any notation, Gauss-Krueger, GCJ-02, BD-09, Web Mercator, BeiDou grid "
+                    "codes or H3 cells; numbers that can be read in several ways give all readings, those inside the "
+                    "city first.",
                 ),
                 "parameters": [
                     query(
