@@ -2,4 +2,4 @@
 // The tools, in the order they are installed; each is `./<name>.js` with `export default function install(app)`.
 
 /** @type {string[]} */
-export const TOOLS = [];
+export const TOOLS = ["search", "measure", "ask", "split", "print", "share", "time"];

@@ -57,9 +57,12 @@ export class Overlay {
     this.svg.append(entry.element);
   }
 
-  /** Every shape on the map, the lowest first. */
-  shapes() {
-    return [...this.#entries.values()].map((entry) => entry.shape);
+  /**
+   * Every shape on the map, the lowest first, but for those whose name begins so.
+   * @param {string} without
+   */
+  shapes(without) {
+    return [...this.#entries].filter(([name]) => !name.startsWith(without)).map(([, entry]) => entry.shape);
   }
 
   /**
