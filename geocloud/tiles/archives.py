@@ -117,17 +117,17 @@ def newest_archives(folder: Path, identity: str, known: Mapping[str, Archive] | 
     opened = {}
     for name, paths in newest.items():
         for path in paths:
-            archive = _opened(path, name, identity, (known or {}).get(name))
+            archive = _opened(path, identity, (known or {}).get(name))
             if archive is not None:
                 opened[name] = archive
                 break
     return opened
 
 
-def _opened(path: Path, name: str, identity: str, before: Archive | None) -> Archive | None:
+def _opened(path: Path, identity: str, before: Archive | None) -> Archive | None:
     try:
-        about = path.stat()
-        if before and before.path == path and (before.bytes, before.mtime_ns) == (about.st_size, about.st_mtime_ns):
+        file = path.stat()
+        if before and before.path == path and (before.bytes, before.mtime_ns) == (file.st_size, file.st_mtime_ns):
             return before
         archive = Archive(path)
     except FileNotFoundError:
@@ -135,7 +135,8 @@ def _opened(path: Path, name: str, identity: str, before: Archive | None) -> Arc
     except TileError as exc:
         log.warning("%s", exc.en)
         return None
-    if archive.about.name != name or archive.about.catalogue != identity:
-        log.warning("%s says that it is of %s in catalogue %s", path, archive.about.name, archive.about.catalogue)
+    about = archive.about
+    if about.catalogue != identity or archive_path(path.parent.parent, about) != path:
+        log.warning("%s says that it is version %d of %s of %s", path, archive.version, about.name, about.catalogue)
         return None
     return archive

@@ -37,8 +37,8 @@ _CONNECTIONS = 2
 _CELLS_A_QUESTION = 1_024
 
 
-MARGIN = BUFFER / EXTENT
-"""How far a tile reaches over its edges, in tile sides."""
+MARGIN = (BUFFER + 8) / EXTENT
+"""How far a tile reaches over its edges, in tile sides: its buffer, and what generalising may move a line."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,9 +19,16 @@ Box = tuple[float, float, float, float]
 _LATITUDE_MAX = 85.0511287798066
 # Boxes that only touch count; arithmetic must not decide otherwise.
 _EPSILON = 1e-9
+_HALF = 20037508.342789244
 _OCCUPIED_SQL = """
 SELECT t.i FROM unnest($1::float8[], $2::float8[], $3::float8[], $4::float8[]) WITH ORDINALITY AS t (w, s, e, n, i)
  WHERE EXISTS (SELECT FROM {table} r WHERE r.geom && ST_MakeEnvelope(t.w, t.s, t.e, t.n, 4490)) ORDER BY t.i
+"""
+_EXACTLY_OCCUPIED_SQL = """
+SELECT t.i FROM unnest($1::float8[], $2::float8[], $3::float8[], $4::float8[], $5::float8[], $6::float8[], $7::float8[],
+                       $8::float8[]) WITH ORDINALITY AS t (w, s, e, n, mw, ms, me, mn, i)
+ WHERE EXISTS (SELECT FROM {table} r WHERE r.geom && ST_MakeEnvelope(t.w, t.s, t.e, t.n, 4490)
+                  AND ST_Intersects(r.tile_geom, ST_MakeEnvelope(t.mw, t.ms, t.me, t.mn, 3857))) ORDER BY t.i
 """
 
 
@@ -79,16 +86,29 @@ def children(cell: Cell) -> tuple[Cell, Cell, Cell, Cell]:
 
 
 async def occupied(conn: Any, layer: Layer, cells: Sequence[Cell], margin: float) -> list[Cell]:
-    """Those of the tiles in whose box, widened by `margin` tile sides, the layer has a row.
+    """Those of the tiles, all of one zoom, in which the layer may be seen; they reach `margin` over their sides.
 
-    A tile whose parent has none has none: half its parent's margin reaches as far. Boxes are compared in single
-    precision rounded outwards, so a tile too many may come, never one too few.
+    A tile whose parent is none of them is none: half its parent's margin reaches as far. Where a zoom shows what stands
+    for features at their centres, which may lie beside them, a feature's box counts; elsewhere its shape, so that a
+    river does not fill the tree with tiles it only encircles.
     """
     if not cells:
         return []
-    sides = zip(*(box_of_cell(*cell, margin) for cell in cells), strict=True)
-    rows = await conn.fetch(_OCCUPIED_SQL.format(table=layer.table), *map(list, sides))
+    rule = layer.spec.tiles
+    in_place = rule.overview == "none" or cells[0][0] >= rule.overview_below
+    exactly = in_place and "point" not in layer.spec.geometry
+    boxes = [box_of_cell(*cell, margin) + (_metres(*cell, margin) if exactly else ()) for cell in cells]
+    sql = _EXACTLY_OCCUPIED_SQL if exactly else _OCCUPIED_SQL
+    rows = await conn.fetch(sql.format(table=layer.table), *map(list, zip(*boxes, strict=True)))
     return [cells[row[0] - 1] for row in rows]
+
+
+def _metres(z: int, x: int, y: int, margin: float) -> Box:
+    """Box of a tile in Web Mercator."""
+    side = 2 * _HALF / 2.0**z
+    west, north = (x - margin) * side - _HALF, _HALF - (y - margin) * side
+    reach = (1 + 2 * margin) * side
+    return west, north - reach, west + reach, north
 
 
 def _range(box: Box, z: int, margin: float) -> tuple[int, int, int, int]:
