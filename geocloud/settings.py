@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 import pydantic_settings
-from pydantic import Field, ValidationError
+from pydantic import Field, FilePath, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from geocloud.errors import SettingsError
@@ -179,7 +179,12 @@ class WebSettings(_Group):
     h3_cells_max: int = Field(20_000, ge=1, description="Most H3 cells in an answer; more are refused.")
     drawn_max: int = Field(2_000, ge=1, description="Features drawn on an HTML page; the rest are counted beside it.")
     stream_chunk_rows: int = Field(1_000, ge=1, description="Features per chunk of a streamed answer.")
-    cache_mb: int = Field(64, ge=0, description="Memory in MB per worker for answers kept by layer version.")
+    cache_mb: int = Field(
+        128, ge=0, description="Memory in MB per worker for answers kept while what they were made from is unchanged."
+    )
+    event_streams_max: int = Field(
+        400, ge=1, description="Streams of `/events` open at a time per worker; more are refused."
+    )
     cache_entry_kb: int = Field(1_024, ge=1, description="Largest answer in kB that is kept in the cache.")
     connections_max: int = Field(
         1_000, ge=1, description="Open client connections per worker; more wait in the socket's queue."
@@ -192,11 +197,14 @@ class StyleSettings(_Group):
     styles_dir: Path | None = Field(
         None, description="Folder of style overrides `<id>.json`; the project's own `ogc_config/styles/` if unset."
     )
-    font_regular: Path | None = Field(
+    font_regular: FilePath | None = Field(
         None, description="Font file of map labels and legends; the machine's best Chinese font if unset."
     )
-    font_bold: Path | None = Field(
+    font_bold: FilePath | None = Field(
         None, description="Font file of bold map labels; the machine's best, or the regular one thickened, if unset."
+    )
+    style_labels_max: int = Field(
+        2_000, ge=1, description="Most names of a layer in the source of map labels (cities, counties, townships)."
     )
     style_override_kb: int = Field(2_048, ge=1, description="Largest style override in kB that is read.")
 
@@ -235,7 +243,6 @@ class TileSettings(_Group):
         ge=10_000,
         description="Largest tile in bytes before compression; a layer past its share is shown as what stands for it.",
     )
-    tile_memory_mb: int = Field(128, ge=1, description="Memory in MB per worker for tiles kept until they are touched.")
 
     tile_cache_dir: Path | None = Field(
         None,

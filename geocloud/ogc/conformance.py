@@ -6,8 +6,9 @@ A part that fulfils a class has a tuple `CONFORMANCE`; nothing is declared that 
 
 from __future__ import annotations
 
-from geocloud import features
+from geocloud import features, styles
 from geocloud.features import cql2
+from geocloud.ogc import tilesets
 
 __all__ = ["CONFORMANCE", "declared"]
 
@@ -28,9 +29,10 @@ CONFORMANCE = (
     "http://www.opengis.net/spec/ogcapi-features-5/1.0/conf/queryables",
     "http://www.opengis.net/spec/ogcapi-features-5/1.0/conf/sortables",
 )
-_PARTS = (CONFORMANCE, features.CONFORMANCE, cql2.CONFORMANCE)
+_PARTS = (CONFORMANCE, features.CONFORMANCE, cql2.CONFORMANCE, tilesets.CONFORMANCE, styles.CONFORMANCE)
 
 
-def declared() -> tuple[str, ...]:
-    """URIs of all classes the mounted parts fulfil, each once, sorted."""
-    return tuple(sorted({uri for part in _PARTS for uri in part}))
+def declared(*, editing: bool = False) -> tuple[str, ...]:
+    """URIs of all classes the mounted parts fulfil, each once, sorted; with those of `editing` where it is on."""
+    parts = (*_PARTS, features.EDITING_CONFORMANCE) if editing else _PARTS
+    return tuple(sorted({uri for part in parts for uri in part}))

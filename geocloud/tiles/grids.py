@@ -143,10 +143,11 @@ def grid(grid_id: str) -> Grid:
 def cells_of(box: tuple[float, float, float, float], level: int) -> tuple[int, int, int, int]:
     """First and last column, first and last row of Web Mercator's quadtree that a lon/lat box touches."""
     west, south, east, north = box
-    cells, side = 2**level, 2 * WORLD_HALF / 2**level
+    cells: int = 1 << level
+    side = 2 * WORLD_HALF / cells
 
     def cell(metres: float) -> int:
-        return max(0, min(int(cells) - 1, math.floor(metres / side)))
+        return max(0, min(cells - 1, math.floor(metres / side)))
 
     half = WORLD_HALF
     return (

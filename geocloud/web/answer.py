@@ -51,6 +51,8 @@ class Answer:
     """A description of the service, kept whatever its size; rows of a layer are only kept up to a limit."""
     token: object = None
     """What the answer was made from; it may be kept and sent again while this very object is current."""
+    packed: bytes | None = None
+    """The body as gzip where it is at hand like that, sent as it lies; `body` is empty then."""
 
 
 @dataclass(slots=True)
@@ -80,30 +82,33 @@ class Cache:
 
     def put(self, key: Any, answer: Answer) -> Kept | None:
         """Keeps an answer; None when it is none to keep (an error, in chunks, too large)."""
-        if answer.token is None or answer.etag is None or answer.status != 200 or not isinstance(answer.body, bytes):
+        if answer.token is None or answer.etag is None or not isinstance(answer.body, bytes):
             return None
-        if len(answer.body) > min(self._max_entry, self._max_bytes):
+        body, encoding = (answer.packed, "gzip") if answer.packed is not None else (answer.body, "")
+        if answer.status not in (200, 204) or len(body) > min(self._max_entry, self._max_bytes):
             return None
         self.drop(key)
-        kept = Kept(answer.token, answer.etag.encode(), 200, {"": (answer.body, _headers(answer, ""))}, 0)
+        form = (body, _headers(answer, encoding, len(body)))
+        kept = Kept(answer.token, answer.etag.encode(), answer.status, {encoding: form}, 0)
         self._entries[key] = kept
-        self._grow(kept, len(answer.body) + 600)
+        self._grow(kept, len(body) + 600)
         return kept
 
     def form(self, kept: Kept, encoding: str) -> tuple[bytes, Headers]:
         """The body in a content coding, with its headers."""
         found = kept.forms.get(encoding)
         if found is None:
-            plain, headers = kept.forms[""]
-            if len(plain) < _COMPRESS_FROM:
+            packed = kept.forms.get("gzip") if "" not in kept.forms else None
+            if packed is not None and encoding == "br":
+                return packed
+            plain, headers = (zlib.decompress(packed[0], 31), packed[1]) if packed is not None else kept.forms[""]
+            if encoding and len(plain) < _COMPRESS_FROM:
                 return plain, headers
-            body = _compress(plain, encoding)
-            changed = [(k, v) for k, v in headers if k not in (b"content-length", b"etag")]
-            changed += [
-                (b"content-length", b"%d" % len(body)),
-                (b"content-encoding", encoding.encode()),
-                (b"etag", _tagged(kept.etag, encoding)),
-            ]
+            body = _compress(plain, encoding) if encoding else plain
+            changed = [(k, v) for k, v in headers if k not in (b"content-length", b"etag", b"content-encoding")]
+            changed += [(b"content-length", b"%d" % len(body)), (b"etag", _tagged(kept.etag, encoding))]
+            if encoding:
+                changed.append((b"content-encoding", encoding.encode()))
             found = kept.forms[encoding] = (body, changed)
             self._grow(kept, len(body))
         return found
@@ -151,7 +156,7 @@ async def send_kept(ask: Ask, send: Send, cache: Cache, kept: Kept) -> None:
     if ask.if_none_match and is_match(ask.if_none_match, kept.etag):
         await send_not_modified(send, kept.etag)
         return
-    body, headers = cache.form(kept, ask.encoding) if ask.accept_encoding else kept.forms[""]
+    body, headers = cache.form(kept, ask.encoding if ask.accept_encoding else "")
     await send({"type": "http.response.start", "status": kept.status, "headers": headers})
     await send({"type": "http.response.body", "body": b"" if ask.method == "HEAD" else body})
 
@@ -169,14 +174,19 @@ async def send_answer(ask: Ask, send: Send, answer: Answer) -> None:
 
 async def _send(ask: Ask, send: Send, answer: Answer) -> None:
     if isinstance(answer.body, bytes):
-        encoding = ask.encoding if len(answer.body) >= _COMPRESS_FROM else ""
-        body = _compress(answer.body, encoding) if encoding else answer.body
+        if answer.packed is not None and b"gzip" in ask.accept_encoding:
+            encoding, body = "gzip", answer.packed
+        else:
+            plain = answer.body if answer.packed is None else zlib.decompress(answer.packed, 31)
+            encoding = ask.encoding if len(plain) >= _COMPRESS_FROM else ""
+            body = _compress(plain, encoding) if encoding else plain
         headers = _headers(answer, encoding, len(body))
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
         await send({"type": "http.response.body", "body": b"" if ask.method == "HEAD" else body})
         return
     # A stream is compressed with gzip at most: brotli at a useful quality holds the chunks back.
-    encoding = "gzip" if ask.encoding else ""
+    # Events must not wait in a compressor for more of them.
+    encoding = "gzip" if ask.encoding and not answer.media_type.startswith("text/event-stream") else ""
     await send({"type": "http.response.start", "status": answer.status, "headers": _headers(answer, encoding, None)})
     if ask.method != "HEAD":
         packer = zlib.compressobj(_GZIP_LEVEL, zlib.DEFLATED, 31) if encoding else None

@@ -31,16 +31,18 @@ from geocloud.errors import (
     NotAuthorized,
     RequestError,
     RulesBroken,
+    StyleError,
     TooLarge,
     UnknownCollection,
     UnknownItem,
+    UnknownTile,
     VersionConflict,
     VersionRequired,
     WrongMediaType,
 )
 from geocloud.features.request import unknown_parameter
 from geocloud.settings import Settings
-from geocloud.web import edit, h3, measure, qgis, search, times
+from geocloud.web import edit, events, h3, measure, qgis, search, styles, tiles, times
 from geocloud.web.answer import Answer, etag_of, is_match, send_answer, send_kept, send_not_modified
 from geocloud.web.ask import Ask, Receive, Scope, Send
 from geocloud.web.assets import Assets
@@ -56,6 +58,7 @@ log = structlog.get_logger(__name__)
 STATUS: tuple[tuple[type[Exception], int], ...] = (
     (UnknownCollection, 404),
     (UnknownItem, 404),
+    (UnknownTile, 404),
     (NotAcceptable, 406),
     (TooLarge, 413),
     (NotAuthorized, 401),
@@ -66,6 +69,7 @@ STATUS: tuple[tuple[type[Exception], int], ...] = (
     (RulesBroken, 422),
     (VersionRequired, 428),
     (LayerBusy, 503),
+    (StyleError, 503),
     (InvalidParameter, 400),
     (RequestError, 400),
     (asyncpg.QueryCanceledError, 504),
@@ -108,12 +112,15 @@ class _Application:
             ("/collections/{collection}/sortables", _collection_document(ogc.sortables, "sortables", _SCHEMA)),
             ("/collections/{collection}/schema", _collection_document(ogc.schema, "schema", _SCHEMA)),
             ("/health", _health),
+            *events.ROUTES,
+            *tiles.ROUTES,
             *MAP_ROUTES,
             *measure.ROUTES,
             *times.ROUTES,
             *h3.ROUTES,
             *qgis.ROUTES,
             *search.ROUTES,
+            *styles.ROUTES,
         ]
         self._router = Router(
             [

@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from pathlib import Path
 
 from geocloud.catalogue.registry import Catalogue, Layer, Registry
+from geocloud.catalogue.spec import LayerSpec
 from geocloud.db.reader import Reader
 from geocloud.errors import SettingsError
 from geocloud.features.edit import Editor
@@ -16,6 +18,9 @@ from geocloud.grids.columns import PointColumns
 from geocloud.ogc import Context
 from geocloud.search import Places
 from geocloud.settings import Settings
+from geocloud.tiles.archives import Archives
+from geocloud.tiles.changes import Changes, Fresh
+from geocloud.tiles.describe import rule_of
 from geocloud.web.answer import Cache
 from geocloud.web.ask import Ask
 
@@ -27,12 +32,17 @@ class Service:
 
     def __init__(self, settings: Settings, reader_url: str, writer_url: str | None = None) -> None:
         self.settings = settings
-        self.registry = Registry(reader_url)
+        self.reader = Reader(reader_url, settings.database)
+        self.changes = Changes(self.reader)
+        self.registry = Registry(reader_url, self.changes.see)
         self.cache = Cache(settings.web.cache_mb * 2**20, settings.web.cache_entry_kb * 2**10)
         self.counts = Counts()
         self.tokens = Tokens(_secret(settings))
-        self.reader = Reader(reader_url, settings.database)
         self.editor = _editor(settings, self.reader, writer_url)
+        self.archives: Archives | None = None
+        self.event_streams = 0
+        self.stopping = asyncio.Event()
+        self._rules: dict[int, tuple[LayerSpec, str]] = {}
         self.points = PointColumns(self.reader, settings.web.h3_points_max)
         self.places = Places(self.reader)
 
@@ -55,10 +65,19 @@ class Service:
 
     def is_current(self, token: object) -> bool:
         """Whether what an answer was made from is still what is published."""
+        if isinstance(token, Fresh):
+            return token.valid
         catalogue = self.registry.current
         if isinstance(token, Layer):
             return catalogue.layers.get(token.spec.id) is token
         return token is catalogue or token == (catalogue.identity, catalogue.revision)
+
+    def tile_rule(self, layer: Layer) -> str:
+        """The digest of all that decides what is in a layer's tiles, its rows apart."""
+        known = self._rules.get(id(layer.spec))
+        if known is None or known[0] is not layer.spec:
+            known = self._rules[id(layer.spec)] = (layer.spec, rule_of(layer, self.settings))
+        return known[1]
 
     def context(self, ask: Ask) -> Context:
         """What documents are made from, for one request."""
