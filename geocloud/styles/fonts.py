@@ -10,7 +10,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
-from geocloud.errors import SettingsError
 from geocloud.settings import StyleSettings
 
 __all__ = ["STACKS", "FontFile", "Fonts", "Stack", "find_fonts"]
@@ -51,12 +50,12 @@ class Fonts:
 
 
 def find_fonts(settings: StyleSettings) -> Fonts:
-    """The fonts to draw with; a SettingsError when a setting names a file that cannot be read.
+    """The fonts to draw with: those of the settings, else the best that fontconfig knows.
 
     Without a Chinese font the rest goes on: Latin labels are drawn, Chinese ones are left to the browser's own fonts,
     and the log says what to install.
     """
-    given = [_given("font_regular", settings.font_regular), _given("font_bold", settings.font_bold)]
+    given = [(FontFile(p, _simplified_face(p)),) if p else () for p in (settings.font_regular, settings.font_bold)]
     regular = given[0] or _found("Regular")
     bold = given[1] or (() if given[0] else _found("Bold"))
     fonts = Fonts(regular, bold, chinese=bool(given[0]) or _has_chinese())
@@ -67,20 +66,6 @@ def find_fonts(settings: StyleSettings) -> Fonts:
             "未找到中文字体,地图注记将使用浏览器自带字体;请安装 fonts-noto-cjk 或设置 GEOCLOUD_FONT_REGULAR。"
         )
     return fonts
-
-
-def _given(name: str, path: Path | None) -> tuple[FontFile, ...]:
-    if path is None:
-        return ()
-    if not path.is_file():
-        variable = f"GEOCLOUD_{name.upper()}"
-        raise SettingsError(
-            f"{variable}: there is no file {path}.",
-            f"{variable}:文件 {path} 不存在。",
-            todo_en="Name a TrueType or OpenType file, or unset it to let the machine's fonts be searched.",
-            todo_zh="请指定 TrueType 或 OpenType 字体文件;或取消该设置,由系统自动查找。",
-        )
-    return (FontFile(path, _simplified_face(path)),)
 
 
 @lru_cache(maxsize=8)

@@ -219,12 +219,10 @@ def _nearest(squares: Floats, reach: int) -> Floats:
 def _fingerprint(fonts: Fonts) -> str:
     """Changes with the files drawn from."""
     digest = hashlib.sha256(_VERSION.encode())
-    for file in (*fonts.regular, b"|", *fonts.bold):
-        if isinstance(file, FontFile):
+    for weight, files in (("regular", fonts.regular), ("bold", fonts.bold)):
+        for file in files:
             stat = file.path.stat()
-            digest.update(f"{file.path}:{file.index}:{stat.st_size}:{stat.st_mtime_ns};".encode())
-        else:
-            digest.update(file)
+            digest.update(f"{weight}:{file.path}:{file.index}:{stat.st_size}:{stat.st_mtime_ns};".encode())
     return digest.hexdigest()[:16]
 
 

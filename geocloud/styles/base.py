@@ -1,0 +1,347 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The base map: ground, water, buildings, roads, railways, boundaries, names. Quiet, so that data can be loud."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from geocloud.styles.classes import MapClass, by_class, classes_of
+from geocloud.styles.expressions import (
+    AGGREGATE,
+    BOLD,
+    ITALIC,
+    POINTS,
+    POLYGONS,
+    REGULAR,
+    SINGLE,
+    Drawing,
+    by_share,
+    carried,
+    from_zoom,
+    interpolated,
+    text_of,
+)
+from geocloud.styles.palette import Palette
+
+__all__ = ["BASE", "BOUNDARY_DASHES", "LABEL_RANKS", "label_layers", "road_color"]
+
+# Width of a line by zoom, as multiples of its width at zoom 14.
+_GROWTH = {5: 0.13, 8: 0.22, 10: 0.36, 12: 0.6, 14: 1.0, 16: 2.1, 18: 5.2, 20: 12.0}
+# Boundaries by rank: dashes in widths, width at zooms 6 and 14, opacity of the line and of the band under it.
+_BOUNDARIES: dict[int, tuple[list[float] | None, float, float, float, float]] = {
+    1: ([6, 2, 1.4, 2], 1.4, 2.4, 0.85, 0.16),
+    2: ([4, 2.2], 0.8, 1.6, 0.7, 0.12),
+    3: ([2, 2.2], 0.5, 1.1, 0.6, 0.0),
+    4: ([1, 2.4], 0.4, 0.8, 0.5, 0.0),
+}
+BOUNDARY_DASHES = {rank: (dashes, thick) for rank, (dashes, _, thick, _, _) in _BOUNDARIES.items()}
+_BOUNDARY_ZOOM = {1: 0.0, 2: 5.0, 3: 9.0, 4: 12.0}
+# Names by rank (city, county seat, township, village, smaller places): first zoom, sizes at it and at zoom 14, sign.
+LABEL_RANKS: dict[int, tuple[float, float, float, str]] = {
+    1: (3.0, 15.0, 22.0, "seat-city"),
+    2: (6.5, 12.5, 18.0, "seat-county"),
+    3: (9.6, 11.5, 15.0, "seat-township"),
+    4: (11.8, 11.0, 13.0, "seat-village"),
+    5: (13.0, 11.0, 12.0, "seat-village"),
+}
+
+
+def _land(d: Drawing) -> None:
+    style = d.layer.spec.style
+    d.add(10, "land", "fill", "base", filter=POLYGONS, paint={"fill-color": d.colors.land, "fill-antialias": False})
+    _boundary_lines(d, style.rank)
+
+
+def _boundary(d: Drawing) -> None:
+    _boundary_lines(d, d.layer.spec.style.rank)
+    if d.layer.spec.style.rank > max(_FROM_LABELS) and d.layer.spec.style.label:
+        zoom, small, large, sign = LABEL_RANKS[min(d.layer.spec.style.rank, 5)]
+        d.add(
+            95, "name", "symbol", "label", minzoom=zoom, filter=["all", SINGLE, POINTS],
+            layout=_name_layout(d, text_of(d.layer, d.language), small, large, sign, zoom),
+            paint={"text-color": d.colors.secondary, **d.halo()},
+        )  # fmt: skip
+
+
+# Ranks whose names come from the source of labels rather than from tiles.
+_FROM_LABELS = (1, 2, 3)
+
+
+def _boundary_lines(d: Drawing, rank: int) -> None:
+    dashes, thin, thick, opacity, band = _BOUNDARIES[min(rank, 4)]
+    slot = 78 - min(rank, 4) if rank < 3 else 58 - min(rank, 4)
+    minzoom = max(_BOUNDARY_ZOOM[min(rank, 4)], float(d.layer.spec.tiles.min_zoom))
+    shared: dict[str, Any] = {"filter": ["all", SINGLE, POLYGONS], "minzoom": minzoom}
+    if band:
+        d.add(
+            slot - 20, "band", "line", "base", **shared, layout={"line-join": "round"},
+            paint={"line-color": d.colors.boundary, "line-opacity": band,
+                   "line-width": interpolated({6: thick * 1.6, 14: thick * 4})},
+        )  # fmt: skip
+    paint = {
+        "line-color": d.colors.boundary, "line-opacity": opacity, "line-width": interpolated({6: thin, 14: thick}),
+    }  # fmt: skip
+    d.add(slot, "line", "line", "base", **shared, paint=paint | ({"line-dasharray": dashes} if dashes else {}))
+
+
+def _land_use(d: Drawing) -> None:
+    classes = classes_of(d.layer)
+    tints = [getattr(d.colors, c.said.ground or "built_up") for c in classes]
+    d.add(
+        20, "ground", "fill", "base",
+        paint={"fill-color": by_class(d.layer, classes, tints, d.colors.built_up),
+               "fill-opacity": by_share(0.15, 1, 1), "fill-antialias": False},
+    )  # fmt: skip
+
+
+def _water(d: Drawing) -> None:
+    d.add(
+        30, "fill", "fill", "base",
+        paint={"fill-color": d.colors.water, "fill-opacity": by_share(0.2, 1, 1)},
+    )  # fmt: skip
+    d.add(
+        31, "shore", "line", "base", filter=SINGLE, minzoom=10,
+        paint={"line-color": d.colors.water_line, "line-width": interpolated({10: 0.4, 16: 1.0})},
+    )  # fmt: skip
+    if d.layer.spec.style.label:
+        d.add(
+            93, "name", "symbol", "label", minzoom=max(11.5, carried(d.layer, d.layer.spec.style.label) or 0),
+            filter=SINGLE,
+            layout={"text-field": text_of(d.layer, d.language), "text-font": ITALIC,
+                    "text-size": interpolated({11: 11, 16: 15}), "text-letter-spacing": 0.08,
+                    "text-max-width": _em(d), "text-padding": 8},
+            paint={"text-color": d.colors.water_label, **d.halo()},
+        )  # fmt: skip
+
+
+def _watercourse(d: Drawing) -> None:
+    classes, style = classes_of(d.layer), d.layer.spec.style
+    widths = [c.said.width or style.width or 1.4 for c in classes]
+    filters = _zoomed(d, classes)
+    d.add(
+        32, "line", "line", "base", filter=filters,
+        layout={"line-join": "round", "line-cap": "round"},
+        paint={"line-color": d.colors.water_line, "line-width": _width(d, classes, widths, style.width or 1.4)},
+    )  # fmt: skip
+    if style.label:
+        zoom = max(9.0, carried(d.layer, style.label) or 0)
+        d.add(
+            92, "name", "symbol", "label", minzoom=zoom, filter=["all", filters, ["has", style.label]] if filters
+            else ["has", style.label],
+            layout={"symbol-placement": "line", "symbol-spacing": 320, "text-field": text_of(d.layer, d.language),
+                    "text-font": ITALIC, "text-size": interpolated({9: 11, 16: 15}), "text-letter-spacing": 0.15,
+                    "text-max-angle": 32, "text-padding": 12},
+            paint={"text-color": d.colors.water_label, **d.halo()},
+        )  # fmt: skip
+
+
+def _building(d: Drawing) -> None:
+    cover, single = d.colors.built_up, d.colors.building
+    d.add(
+        21, "built-up", "fill", "base", filter=AGGREGATE,
+        paint={"fill-color": cover, "fill-opacity": by_share(0.25, 1, 1), "fill-antialias": False},
+    )  # fmt: skip
+    d.add(
+        50, "fill", "fill", "base", filter=SINGLE, minzoom=12,
+        paint={"fill-color": single, "fill-outline-color": from_zoom(14.5, single, d.colors.building_line),
+               "fill-opacity": interpolated({12: 0.4, 14: 0.85, 16: 1})},
+    )  # fmt: skip
+    if d.layer.spec.style.label and (zoom := carried(d.layer, d.layer.spec.style.label)) is not None:
+        d.add(
+            90, "name", "symbol", "label", minzoom=max(16.0, zoom), filter=["all", SINGLE, ["has", "name"]],
+            layout={"text-field": text_of(d.layer, d.language), "text-font": REGULAR, "text-size": 11,
+                    "text-max-width": 9, "text-padding": 4},
+            paint={"text-color": d.colors.secondary, **d.halo()},
+        )  # fmt: skip
+
+
+def road_color(entry: MapClass, index: int, colors: Palette) -> str:
+    """Fill of a class of roads: the two highest classes are tinted, the others are the colour of roads."""
+    if entry.said.dashed:
+        return colors.path
+    return (colors.expressway, colors.trunk)[index] if index < 2 else colors.road
+
+
+def _road(d: Drawing) -> None:
+    classes, style = classes_of(d.layer), d.layer.spec.style
+    widths = [c.said.width or style.width or 2 for c in classes]
+    fills = [road_color(c, i, d.colors) for i, c in enumerate(classes)]
+    order = {"line-sort-key": by_class(d.layer, classes, [len(classes) - i for i in range(len(classes))], 0)}
+    solid, dashed = _split(d, classes)
+    zoomed = _zoomed(d, classes)
+    width = style.width or 2
+    d.add(
+        60, "casing", "line", "base", filter=_both(solid, zoomed),
+        layout={"line-join": "round", "line-cap": "butt", **order},
+        paint={"line-color": d.colors.casing, "line-width": _width(d, classes, [w + 1.8 for w in widths], width + 1.8),
+               "line-opacity": interpolated({8: 0.0, 10: 1.0})},
+    )  # fmt: skip
+    d.add(
+        61, "line", "line", "base", filter=_both(solid, zoomed),
+        layout={"line-join": "round", "line-cap": "round", **order},
+        paint={"line-color": by_class(d.layer, classes, fills, d.colors.road),
+               "line-width": _width(d, classes, widths, width)},
+    )  # fmt: skip
+    if dashed:
+        d.add(
+            59, "path", "line", "base", filter=_both(dashed, zoomed), minzoom=13, layout={"line-join": "round"},
+            paint={"line-color": d.colors.path, "line-dasharray": [3, 1.6],
+                   "line-width": _width(d, classes, widths, width)},
+        )  # fmt: skip
+    _road_labels(d, classes)
+
+
+def _road_labels(d: Drawing, classes: tuple[MapClass, ...]) -> None:
+    label = d.layer.spec.style.label
+    rank = by_class(d.layer, classes, list(range(len(classes))), len(classes))
+    if label and (zoom := carried(d.layer, label)) is not None:
+        main = by_class(d.layer, classes, [i < 4 for i in range(len(classes))], False)
+        shown = from_zoom(15, main if classes else True, True)
+        d.add(
+            91, "name", "symbol", "label", minzoom=max(12.5, zoom), filter=["all", SINGLE, ["has", label], shown],
+            layout={"symbol-placement": "line", "symbol-spacing": 360, "symbol-sort-key": rank,
+                    "text-field": text_of(d.layer, d.language), "text-font": REGULAR,
+                    "text-size": interpolated({12: 10.5, 16: 13}), "text-max-angle": 28, "text-padding": 6,
+                    "text-letter-spacing": 0.04},
+            paint={"text-color": d.colors.secondary, **d.halo()},
+        )  # fmt: skip
+    if (zoom := carried(d.layer, "ref")) is not None:
+        first = by_class(d.layer, classes, ["shield-expressway", *["shield"] * (len(classes) - 1)], "shield")
+        ink = by_class(d.layer, classes, ["#ffffff", *[d.colors.ink] * (len(classes) - 1)], d.colors.ink)
+        d.add(
+            94, "number", "symbol", "label", minzoom=max(9.0, zoom), filter=["all", SINGLE, ["has", "ref"]],
+            layout={"symbol-placement": "line", "symbol-spacing": 520, "symbol-sort-key": rank,
+                    "icon-image": first, "icon-text-fit": "both", "icon-rotation-alignment": "viewport",
+                    "text-rotation-alignment": "viewport", "text-field": ["get", "ref"], "text-font": BOLD,
+                    "text-size": 9.5, "text-padding": 24, "icon-padding": 24},
+            paint={"text-color": ink},
+        )  # fmt: skip
+    if (zoom := carried(d.layer, "oneway")) is not None:
+        d.add(
+            62, "oneway", "symbol", "base", minzoom=max(16.0, zoom), filter=["==", ["get", "oneway"], True],
+            layout={"symbol-placement": "line", "symbol-spacing": 120, "icon-image": "icon-arrow", "icon-size": 0.5,
+                    "icon-padding": 2},
+            paint={"icon-opacity": 0.5},
+        )  # fmt: skip
+
+
+def _railway(d: Drawing) -> None:
+    width = d.layer.spec.style.width or 1.2
+    outer, inner = width * 2.4, width * 1.3
+    layout = {"line-join": "round"}
+    d.add(
+        70, "line", "line", "base", layout=layout,
+        paint={"line-color": d.colors.rail, "line-width": interpolated({5: 0.6, 10: outer * 0.6, 14: outer, 18: 7})},
+    )  # fmt: skip
+    d.add(
+        71, "gap", "line", "base", layout=layout, minzoom=9.5,
+        paint={"line-color": d.colors.rail_gap, "line-dasharray": [4, 4],
+               "line-width": interpolated({9: inner * 0.6, 14: inner, 18: 5})},
+    )  # fmt: skip
+    label = d.layer.spec.style.label
+    if label and (zoom := carried(d.layer, label)) is not None:
+        d.add(
+            91, "name", "symbol", "label", minzoom=max(12.0, zoom), filter=["has", label],
+            layout={"symbol-placement": "line", "symbol-spacing": 420, "text-field": text_of(d.layer, d.language),
+                    "text-font": REGULAR, "text-size": 11, "text-max-angle": 28, "text-letter-spacing": 0.06,
+                    "text-padding": 8},
+            paint={"text-color": d.colors.secondary, **d.halo()},
+        )  # fmt: skip
+
+
+def _place(d: Drawing) -> None:
+    classes, spec = classes_of(d.layer), d.layer.spec
+    for index, entry in enumerate(classes):
+        rank = min(index + 1, 5)
+        first, small, large, sign = LABEL_RANKS[rank]
+        zoom = max(first, float(spec.tiles.overview_below if spec.tiles.overview != "none" else 0))
+        if rank in _FROM_LABELS:
+            continue
+        d.add(
+            99 - rank, f"name-{index + 1}", "symbol", "label",
+            minzoom=max(zoom, entry.said.min_zoom or 0),
+            filter=["all", SINGLE, ["in", ["get", spec.style.color_by], ["literal", list(entry.codes)]]],
+            layout=_name_layout(d, text_of(d.layer, d.language), small, large, sign, zoom),
+            paint={"text-color": d.colors.secondary, **d.halo()},
+        )  # fmt: skip
+
+
+def label_layers(d: Drawing) -> None:
+    """Names of the first three ranks, from the source of labels; `d.layer` is where they are filed."""
+    for rank in reversed(_FROM_LABELS):
+        zoom, small, large, sign = LABEL_RANKS[rank]
+        text: Any = ["get", "name"] if d.language == "zh" else ["coalesce", ["get", "name_en"], ["get", "name"]]
+        layout = _name_layout(d, text, small, large, sign, zoom)
+        layout["icon-image"] = ["case", ["get", "seat"], sign, ""]
+        layout["text-font"] = BOLD if rank < 3 else REGULAR
+        layout["symbol-sort-key"] = ["coalesce", ["get", "sort"], 0]
+        d.add(
+            99 - rank, f"rank-{rank}", "symbol", "label", minzoom=zoom, maxzoom={1: 15, 2: 16, 3: 17}[rank],
+            filter=["==", ["get", "rank"], rank], layout=layout,
+            paint={"text-color": d.colors.ink, **d.halo(1.4 if rank < 3 else 1.2)},
+        )  # fmt: skip
+        d.placed[-1].layer.pop("source-layer")
+
+
+def _name_layout(d: Drawing, text: Any, small: float, large: float, sign: str, zoom: float) -> dict[str, Any]:
+    return {
+        "text-field": text,
+        "text-font": REGULAR,
+        "text-size": interpolated({zoom: small, max(14.0, zoom + 2): large}),
+        "text-max-width": _em(d),
+        "text-variable-anchor": ["top", "bottom", "right", "left"],
+        "text-radial-offset": 0.55,
+        "text-justify": "auto",
+        "text-padding": 5,
+        "icon-image": sign,
+        "icon-padding": 0,
+        "text-optional": False,
+    }
+
+
+def _em(d: Drawing) -> int:
+    """Widest line in ems: Chinese names are never broken."""
+    return 60 if d.language == "zh" else 9
+
+
+def _width(d: Drawing, classes: tuple[MapClass, ...], widths: list[float], other: float) -> list[Any]:
+    stops = {}
+    for zoom, factor in _GROWTH.items():
+        scaled = [round(max(w * factor, 0.45), 2) for w in widths]
+        stops[float(zoom)] = by_class(d.layer, classes, scaled, round(max(other * factor, 0.45), 2))
+    return interpolated(stops, 1.4)
+
+
+def _zoomed(d: Drawing, classes: tuple[MapClass, ...]) -> list[Any] | None:
+    """A filter that keeps each class to the zooms it is for."""
+    zooms = [c.said.min_zoom or 0 for c in classes]
+    if not any(zooms):
+        return None
+    return [">=", ["zoom"], by_class(d.layer, classes, zooms, max(zooms))]
+
+
+def _split(d: Drawing, classes: tuple[MapClass, ...]) -> tuple[list[Any] | None, list[Any] | None]:
+    """Filters for classes drawn with casing and for dashed ones."""
+    codes = [code for c in classes if c.said.dashed for code in c.codes]
+    if not codes:
+        return None, None
+    inside = ["in", ["get", d.layer.spec.style.color_by], ["literal", codes]]
+    return ["!", inside], inside
+
+
+def _both(one: list[Any] | None, other: list[Any] | None) -> list[Any] | None:
+    return ["all", one, other] if one and other else one or other
+
+
+BASE: dict[str, Callable[[Drawing], None]] = {
+    "land": _land,
+    "boundary": _boundary,
+    "land_use": _land_use,
+    "water": _water,
+    "watercourse": _watercourse,
+    "building": _building,
+    "road": _road,
+    "railway": _railway,
+    "place": _place,
+}
