@@ -53,6 +53,7 @@ def landing(ctx: Context) -> Document:
             ),
             link(url("/api?f=html"), "service-doc", _HTML, say("接口说明", "API documentation")),
             link(url("/conformance"), "conformance", _JSON, say("符合的标准", "Conformance declaration")),
+            link(url("/styles?f=json"), f"{REL}styles", _JSON, say("地图样式", "Map styles")),
             link(url("/conformance"), f"{REL}conformance", _JSON, say("符合的标准", "Conformance declaration")),
             link(url("/collections"), "data", _JSON, say("数据集", "Collections")),
             link(url("/collections"), f"{REL}data", _JSON, say("数据集", "Collections")),

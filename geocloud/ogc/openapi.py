@@ -7,7 +7,7 @@ Paths are templated and the collection ids are one enum, so that it stays small 
 from __future__ import annotations
 
 from geocloud import __version__
-from geocloud.ogc import openapi_h3, openapi_measure, openapi_qgis, openapi_search
+from geocloud.ogc import openapi_h3, openapi_measure, openapi_qgis, openapi_search, openapi_styles
 from geocloud.ogc.context import CRS84, CRS_URIS, STORAGE_CRS, Context, Document
 from geocloud.ogc.openapi_schemas import schemas
 
@@ -74,6 +74,7 @@ def _paths(ctx: Context) -> Document:
         **openapi_h3.paths(ctx),
         **openapi_qgis.paths(ctx),
         **openapi_search.paths(ctx),
+        **openapi_styles.paths(ctx),
     }
 
 

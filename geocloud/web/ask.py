@@ -23,9 +23,10 @@ _HOST = re.compile(r"[A-Za-z0-9._\-]+(:\d{1,5})?|\[[0-9A-Fa-f:.]+\](:\d{1,5})?")
 _MEDIA_TYPES = {
     "json": ("application/json", "application/geo+json", "application/schema+json",
              "application/vnd.oai.openapi+json;version=3.0", "application/vnd.oai.openapi+json",
-             "application/problem+json"),
+             "application/problem+json", "application/vnd.mapbox.style+json"),
     "html": ("text/html", "application/xhtml+xml"),
     "csv": ("text/csv",),
+    "png": ("image/png",),
 }  # fmt: skip
 
 
