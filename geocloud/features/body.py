@@ -34,6 +34,8 @@ class Draft:
     properties: dict[str, Any] = field(default_factory=dict)
     geometry: Any = None
     has_geometry: bool = False
+    readable: bool = True
+    """False for what is no JSON object: there is nothing in it that rules could be held to."""
 
 
 def parse_json(body: bytes, depth_max: int) -> Any:
@@ -82,7 +84,9 @@ def read_features(document: Any, layer: Layer, most: int, found: list[Violation]
 def read_feature(document: Any, layer: Layer, pointer: str, found: list[Violation]) -> Draft:
     """A whole feature: `properties` and `geometry` must be there, and either may be null."""
     draft = Draft(pointer, has_geometry=layer.spec.geometry != "none")
-    if not _is_object(document, pointer, found):
+    if not isinstance(document, dict):
+        found.append(_not_an_object(pointer))
+        draft.readable = False
         return draft
     if document.get("type") != "Feature":
         found.append(
@@ -113,7 +117,9 @@ def read_patch(document: Any, layer: Layer, current: Mapping[str, Any], found: l
     Only what the patch names is in the draft; null takes a value away.
     """
     draft = Draft("")
-    if not _is_object(document, "", found):
+    if not isinstance(document, dict):
+        found.append(_not_an_object(""))
+        draft.readable = False
         return draft
     if document.get("type", "Feature") != "Feature":
         found.append(Violation("/type", "not-a-feature", "`type` must stay `Feature`.", "成员 type 不可更改。"))
@@ -187,13 +193,6 @@ def _unknown_members(document: dict[str, Any], known: frozenset[str], pointer: s
                     f"成员“{name[:60]}”在此无意义;字段值请写入 properties,坐标系请用请求头 Content-Crs 指明。",
                 )
             )
-
-
-def _is_object(document: Any, pointer: str, found: list[Violation]) -> bool:
-    if isinstance(document, dict):
-        return True
-    found.append(_not_an_object(pointer))
-    return False
 
 
 def _not_an_object(pointer: str) -> Violation:

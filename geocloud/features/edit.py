@@ -28,15 +28,8 @@ from geocloud.features.writing import base_statement, delete_statement, insert_s
 from geocloud.geodesy.crs import Crs
 from geocloud.settings import Settings
 
-__all__ = ["CONFORMANCE", "Editor", "How", "Written"]
+__all__ = ["Editor", "How", "Keys", "Written"]
 
-# OGC 20-002 (part 4); declared where a layer can be edited.
-CONFORMANCE = (
-    "http://www.opengis.net/spec/ogcapi-features-4/1.0/conf/create-replace-delete",
-    "http://www.opengis.net/spec/ogcapi-features-4/1.0/conf/features",
-    "http://www.opengis.net/spec/ogcapi-features-4/1.0/conf/optimistic-locking-etags",
-    "http://www.opengis.net/spec/ogcapi-features-4/1.0/conf/update",
-)
 # How often a change that names no version is tried again on what is current by then.
 _TRIES = 8
 # How long keys are taken as read.
@@ -168,6 +161,9 @@ class Editor:
     async def _checked(
         self, layer: Layer, drafts: Sequence[Draft], how: How, found: list[Violation], *, whole: bool
     ) -> Rows:
+        drafts = [d for d in drafts if d.readable]
+        if not drafts:
+            raise refuse_all(found)
         if len(drafts) < _MANY:
             rows, broken = self._book.check(layer, drafts, how.system, how.at, whole=whole)
         else:

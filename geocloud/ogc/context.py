@@ -52,6 +52,11 @@ class Context:
         return urlsplit(self.base_url).path.rstrip("/") + path
 
     @property
+    def editing(self) -> bool:
+        """Whether features of any layer can be changed over HTTP."""
+        return self.settings.edit.editing and any(x.spec.access.edit for x in self.catalogue.layers.values())
+
+    @property
     def city(self) -> str:
         """The city's name."""
         return self.say(self.settings.city.city_name_zh, self.settings.city.city_name_en)

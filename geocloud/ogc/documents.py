@@ -65,7 +65,7 @@ def conformance(ctx: Context) -> Document:
     """The conformance declaration (OGC API Common 1, 8.4): classes the mounted parts fulfil."""
     say = ctx.say
     return {
-        "conformsTo": list(declared()),
+        "conformsTo": list(declared(editing=ctx.editing)),
         "links": [
             link(ctx.url("/conformance?f=json"), "self", _JSON, say("本文档（JSON）", "This document as JSON")),
             link(ctx.url("/conformance?f=html"), "alternate", _HTML, say("本文档（网页）", "This document as HTML")),

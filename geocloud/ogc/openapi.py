@@ -7,7 +7,7 @@ Paths are templated and the collection ids are one enum, so that it stays small 
 from __future__ import annotations
 
 from geocloud import __version__
-from geocloud.ogc import openapi_h3, openapi_measure, openapi_qgis, openapi_search, openapi_styles
+from geocloud.ogc import openapi_edit, openapi_h3, openapi_measure, openapi_qgis, openapi_search, openapi_styles
 from geocloud.ogc.context import CRS84, CRS_URIS, STORAGE_CRS, Context, Document
 from geocloud.ogc.openapi_schemas import schemas
 
@@ -19,7 +19,7 @@ _PROBLEM = "application/problem+json"
 def openapi(ctx: Context) -> Document:
     """The definition of this API for the catalogue as it is, in the request's language."""
     say = ctx.say
-    return {
+    definition = {
         "openapi": "3.0.3",
         "info": {
             "title": ctx.service,
@@ -44,6 +44,7 @@ def openapi(ctx: Context) -> Document:
             "schemas": schemas(ctx),
         },
     }
+    return openapi_edit.add_editing(ctx, definition)
 
 
 def _paths(ctx: Context) -> Document:

@@ -21,6 +21,7 @@ import pytest
 from geocloud.catalogue.publish import sync
 from geocloud.catalogue.spec import CodeList, LayerSpec
 from geocloud.db.cluster import Urls
+from tests.web.editing import ASSET, KINDS, QUIET, Keys, Table, asset_spec
 
 SITE, ZONE = "test.site", "test.zone"
 
@@ -121,16 +122,17 @@ def server(city: City, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str
     yield from run_server(city.urls.reader, tmp_path_factory.mktemp("home"))
 
 
-def run_server(reader: str, home: Path, **settings: str) -> Iterator[str]:
-    """Starts `geocloud.web.serve` in a process of its own and stops it afterwards."""
+def run_server(reader: str, home: Path, writer: str = "", **settings: str) -> Iterator[str]:
+    """Starts `geocloud.web.serve` in a process of its own and stops it afterwards; `writer` is for editing."""
     port = unused_port()
     program = (
         "import sys; from types import SimpleNamespace; from geocloud.settings import Settings; "
-        "from geocloud.web import serve; serve(Settings.read(), SimpleNamespace(reader=sys.argv[1]))"
+        "from geocloud.web import serve; reader, writer = sys.argv[1:]; "
+        "serve(Settings.read(), SimpleNamespace(reader=reader, writer=writer))"
     )
     env = {**os.environ, "GEOCLOUD_PORT": str(port), "GEOCLOUD_HOME": str(home), **settings}
     log = (home / "server.log").open("wb")
-    process = subprocess.Popen([sys.executable, "-c", program, reader], env=env, stdout=log, stderr=log)
+    process = subprocess.Popen([sys.executable, "-c", program, reader, writer], env=env, stdout=log, stderr=log)
     base = f"http://127.0.0.1:{port}"
     try:
         _wait_until_healthy(base, process, home / "server.log")
@@ -167,3 +169,42 @@ def client(server: str) -> Iterator[httpx.Client]:
     headers = {"accept-language": "en", "accept-encoding": "identity"}
     with httpx.Client(base_url=server, headers=headers, timeout=60) as found:
         yield found
+
+
+@pytest.fixture(scope="module")
+def table(urls: Urls) -> Table:
+    """A layer that may be edited and one that may not, empty."""
+    conn = psycopg2.connect(urls.owner)
+    layers = {ASSET: asset_spec(), QUIET: asset_spec(QUIET, edit=False)}
+    sync(conn, layers, {"asset_kind": KINDS})
+    conn.close()
+    return Table(urls.owner)
+
+
+@pytest.fixture(scope="module")
+def keys(urls: Urls, table: Table, tmp_path_factory: pytest.TempPathFactory) -> Keys:
+    """Keys of the editing server, and its log."""
+    return Keys(urls, tmp_path_factory.mktemp("editing") / "server.log")
+
+
+@pytest.fixture(scope="module")
+def edit_server(urls: Urls, keys: Keys) -> Iterator[str]:
+    """Address of a real server of two workers on which editing is on, with small limits."""
+    limits = {"GEOCLOUD_EDIT_BODY_KB": "256", "GEOCLOUD_EDIT_FEATURES_MAX": "100", "GEOCLOUD_EDIT_WAIT_MS": "1000"}
+    yield from run_server(urls.reader, keys.log.parent, urls.writer, GEOCLOUD_EDITING="true", **limits)
+
+
+@pytest.fixture
+def edit(edit_server: str, keys: Keys) -> Iterator[httpx.Client]:
+    """A client with a key for everything, in English."""
+    headers = {"accept-language": "en", "accept-encoding": "identity", "authorization": f"Bearer {keys.full}"}
+    with httpx.Client(base_url=edit_server, headers=headers, timeout=60) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def reading(urls: Urls, table: Table, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+    """A client of a server over the same database on which editing is off."""
+    for base in run_server(urls.reader, tmp_path_factory.mktemp("home"), urls.writer):
+        with httpx.Client(base_url=base, headers={"accept-language": "en"}, timeout=60) as found:
+            yield found
