@@ -12,7 +12,7 @@
 
 /** Sources and layers of the tools carry this prefix, and stay when the style changes. */
 export const TOOL_PREFIX = "tool:";
-const SHARED = "city";
+const BASE = "base";
 
 /**
  * Collection a style layer draws, null for the ground.
@@ -24,7 +24,16 @@ export function collectionOf(layer) {
 }
 
 /**
- * Collections of a style, in drawing order.
+ * Whether a layer belongs to the base map; a collection may be ground and be laid over it as data as well.
+ * @param {StyleLayer} layer
+ * @param {any} style
+ */
+function isBase(layer, style) {
+  return style.sources[layer.source]?.type !== "vector" || layer.source === BASE;
+}
+
+/**
+ * Collections of a style, in drawing order, the lowest first.
  * @param {any} style
  * @returns {string[]}
  */
@@ -33,34 +42,49 @@ export function collectionsOf(style) {
 }
 
 /**
+ * Collections that are laid over the base map.
+ * @param {any} style
+ * @returns {Set<string>}
+ */
+export function overlaysOf(style) {
+  return new Set(style.layers.filter((/** @type {StyleLayer} */ x) => collectionOf(x) && !isBase(x, style))
+    .map(collectionOf));
+}
+
+/**
  * Collections the style shows unless it is told otherwise.
  * @param {any} style
  * @returns {string[]}
  */
 export function shownByDefault(style) {
-  const shown = style.layers.filter((/** @type {StyleLayer} */ x) => x.layout?.visibility !== "none");
+  const overlays = overlaysOf(style);
+  const shown = style.layers.filter((/** @type {StyleLayer} */ x) => x.layout?.visibility !== "none" &&
+    !(isBase(x, style) && overlays.has(collectionOf(x) ?? "")));
   return [...new Set(/** @type {string[]} */ (shown.map(collectionOf).filter(Boolean)))];
 }
 
 /**
- * Source that a collection's features come from under a wish.
- * @param {string} id
+ * Source that a style layer has under a wish. The base map comes in one tile together; what is filtered or laid over
+ * it comes alone, so that a change of it loads nothing else again.
+ * @param {StyleLayer} layer
  * @param {any} style
  * @param {Wish} wish
+ * @returns {string}
  */
-export function sourceOf(id, style, wish) {
-  return sharedOf(style, wish).includes(id) ? SHARED : id;
+function sourceOf(layer, style, wish) {
+  const id = collectionOf(layer);
+  return id && layer.source === BASE && wish.filters.has(id) && !overlaysOf(style).has(id) ? id : layer.source;
 }
 
 /**
- * What is always on the map comes in one tile together; what is filtered or added by hand comes alone, so that
- * a change of it loads nothing else again.
- * @param {any} style
- * @param {Wish} wish
+ * Sources of a style on screen that carry a collection.
+ * @param {string} id
+ * @param {any} drawn A composed style.
  * @returns {string[]}
  */
-function sharedOf(style, wish) {
-  return shownByDefault(style).filter((id) => !wish.filters.has(id));
+export function sourcesOf(id, drawn) {
+  return [...new Set(/** @type {string[]} */ (drawn.layers.filter((/** @type {StyleLayer} */ x) =>
+    collectionOf(x) === id).map((/** @type {StyleLayer} */ x) => x.source)))];
 }
 
 /**
@@ -72,82 +96,84 @@ function sharedOf(style, wish) {
  * @returns {any}
  */
 export function compose(style, wish, layers, base) {
-  const shared = sharedOf(style, wish).filter((id) => layers.has(id));
-  const on = wish.visible.filter((id) => layers.has(id));
-  /** @type {Record<string, any>} */
-  const sources = {};
-  for (const id of on) {
-    if (shared.includes(id)) continue;
-    sources[id] = tiles(`/collections/${encodeURIComponent(id)}/tiles/WebMercatorQuad`, [id], layers, base, {
-      filter: wish.filters.get(id), datetime: dateFor([id], layers, wish) });
-  }
-  if (on.some((id) => shared.includes(id))) {
-    sources[SHARED] = tiles("/tiles/WebMercatorQuad", shared, layers, base, {
-      collections: shared.join(","), datetime: dateFor(shared, layers, wish) });
-  }
-  const drawn = order(style, on).map((layer) => {
+  const overlays = overlaysOf(style);
+  const seen = (/** @type {StyleLayer} */ x) => {
+    const id = collectionOf(x);
+    // Names of places, and ground below data that can be laid over it, are always there.
+    if (id === null || !layers.has(id) || (isBase(x, style) && overlays.has(id))) return true;
+    return wish.visible.includes(id);
+  };
+  const drawn = order(style, wish.visible).filter(seen).map((layer) => {
     const id = collectionOf(layer);
-    if (id === null) return layer;
+    if (id === null || !layers.has(id)) return layer;
     const layout = { ...layer.layout };
     delete layout.visibility;
-    return { ...layer, source: shared.includes(id) ? SHARED : id, layout,
-      paint: faded(layer, wish.opacity.get(id) ?? 1) };
+    const faint = isBase(layer, style) && overlays.has(id) ? 1 : wish.opacity.get(id) ?? 1;
+    return { ...layer, source: sourceOf(layer, style, wish), layout, paint: faded(layer, faint) };
   });
+  const apart = [...wish.filters.keys()].filter((id) => !overlays.has(id));
+  /** @type {Record<string, any>} */
+  const sources = {};
+  for (const name of new Set(drawn.map((x) => x.source).filter(Boolean))) {
+    sources[name] = source(name, style, wish, layers, base, apart);
+  }
   const made = { ...style, sources, layers: drawn };
   for (const name of ["sprite", "glyphs"]) if (style[name]) made[name] = here(style[name], base);
   return made;
 }
 
 /**
- * @param {string[]} ids
- * @param {Map<string, import("./types.js").Layer>} layers
+ * @param {string} name
+ * @param {any} style
  * @param {Wish} wish
- */
-function dateFor(ids, layers, wish) {
-  return wish.date && ids.some((id) => layers.get(id)?.hasTime) ? wish.date : undefined;
-}
-
-/**
- * @param {string} path
- * @param {string[]} ids
  * @param {Map<string, import("./types.js").Layer>} layers
  * @param {string} base
- * @param {Record<string, string | undefined>} query
+ * @param {string[]} apart Collections of the base map that have a source of their own.
  */
-function tiles(path, ids, layers, base, query) {
-  const found = ids.map((id) => /** @type {import("./types.js").Layer} */ (layers.get(id)));
-  const asked = Object.entries(query).filter(([, value]) => value).map(([k, v]) => `${k}=${encodeURIComponent(v ?? "")}`);
-  return {
-    type: "vector",
-    tiles: [`${base}${path}/{z}/{y}/{x}${asked.length ? `?${asked.join("&")}` : ""}`],
-    minzoom: Math.min(...found.map((x) => x.tiles.minZoom)),
-    maxzoom: Math.max(...found.map((x) => x.tiles.maxZoom)),
-  };
+function source(name, style, wish, layers, base, apart) {
+  const given = style.sources[name];
+  if (given?.type === "geojson") return { ...given, data: here(given.data, base) };
+  const layer = layers.get(name);
+  const ids = name === BASE ? carried(given).filter((id) => !apart.includes(id)) : [name];
+  const path = name === BASE ? "/tiles/WebMercatorQuad"
+    : `/collections/${encodeURIComponent(name)}/tiles/WebMercatorQuad`;
+  const timed = wish.date !== null && ids.some((id) => layers.get(id)?.hasTime);
+  const query = [
+    name === BASE && `collections=${ids.map(encodeURIComponent).join(",")}`,
+    name !== BASE && wish.filters.has(name) && `filter=${encodeURIComponent(wish.filters.get(name) ?? "")}`,
+    timed && `datetime=${encodeURIComponent(wish.date ?? "")}`,
+  ].filter(Boolean).join("&");
+  const made = { ...given, type: "vector", tiles: [`${base}${path}/{z}/{y}/{x}${query ? `?${query}` : ""}`] };
+  delete made.url;
+  return { ...made, minzoom: given?.minzoom ?? layer?.tiles.minZoom ?? 0, maxzoom: given?.maxzoom ?? layer?.tiles.maxZoom ?? 16 };
+}
+
+/** @param {any} source @returns {string[]} Collections that the address of a source names. */
+function carried(source) {
+  return new URL(source.tiles[0]).searchParams.get("collections")?.split(",") ?? [];
 }
 
 /**
- * Layers of the style that are on. As long as nobody has moved a layer the style's order holds; then areas, lines and
- * points of a collection go together, and labels stay above them all.
+ * Layers of the style in drawing order. As long as nobody has moved a layer that is the style's own; then overlays
+ * change places among themselves, areas and lines apart from marks and words, which stay above.
  * @param {any} style
  * @param {string[]} on
  * @returns {StyleLayer[]}
  */
 function order(style, on) {
-  const rank = collectionsOf(style);
-  const wanted = style.layers.filter((/** @type {StyleLayer} */ x) => {
-    const id = collectionOf(x);
-    return id === null || on.includes(id);
-  });
-  const known = on.filter((id) => rank.includes(id));
-  if (known.every((id, i) => i === 0 || rank.indexOf(known[i - 1]) < rank.indexOf(id))) return wanted;
-  const place = (/** @type {StyleLayer} */ x) => {
-    const id = collectionOf(x);
-    return id === null ? -1 : known.indexOf(id) + (x.type === "symbol" ? known.length : 0);
-  };
-  return wanted
-    .map((/** @type {StyleLayer} */ x, /** @type {number} */ i) => ({ x, i }))
-    .sort((/** @type {any} */ a, /** @type {any} */ b) => place(a.x) - place(b.x) || a.i - b.i)
-    .map((/** @type {any} */ entry) => entry.x);
+  const overlays = overlaysOf(style);
+  const rank = collectionsOf(style).filter((id) => overlays.has(id));
+  const known = on.filter((id) => overlays.has(id));
+  if (known.every((id, i) => i === 0 || rank.indexOf(known[i - 1]) < rank.indexOf(id))) return style.layers;
+  const all = [...style.layers];
+  for (const words of [false, true]) {
+    const places = all.flatMap((x, i) =>
+      (known.includes(collectionOf(x) ?? "") && !isBase(x, style) && (x.type === "symbol") === words ? [i] : []));
+    const moved = places.map((i) => all[i]).sort((a, b) =>
+      known.indexOf(collectionOf(a) ?? "") - known.indexOf(collectionOf(b) ?? ""));
+    places.forEach((at, i) => { all[at] = moved[i]; });
+  }
+  return all;
 }
 
 /** @type {Record<string, string[]>} */

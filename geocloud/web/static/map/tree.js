@@ -3,7 +3,7 @@
 
 import { h, icon, ICONS, quiet } from "./dom.js";
 import { filterForm } from "./filter.js";
-import { legendOf, swatch } from "./legend.js";
+import { legend, swatch } from "./legend.js";
 import { counter } from "./counts.js";
 
 /**
@@ -48,6 +48,8 @@ export function installTree(app) {
         h("p", { class: "empty", hidden: true, id: "tree-none" })));
     show();
     find();
+    // The tree is of use without its pictures; what is wrong with the style is said where the map is drawn.
+    legend(app).then((from) => rows.forEach((row) => row.dress(from)), () => {});
   }
 
   function show() {
@@ -133,6 +135,7 @@ class Row {
   #details;
   #filled = false;
   #marks;
+  #swatch;
 
   /**
    * @param {App} app
@@ -147,13 +150,14 @@ class Row {
       onchange: (/** @type {any} */ e) => app.view.show(layer.id, e.target.checked) }));
     this.#count = h("span", { class: "count hint" });
     this.#marks = h("span", { class: "marks" });
+    this.#swatch = swatch(layer);
     this.#details = h("div", { class: "more", hidden: true });
     const opener = h("button", { type: "button", class: "plain small", "aria-expanded": "false",
       "aria-label": t(`“${title}”的图例与设置`, `Legend and settings of “${title}”`), onclick: () => this.#open(opener) },
     icon(ICONS.down));
     this.element = h("li", { class: "layer", "data-row": layer.id },
       h("div", { class: "entry" },
-        h("label", { title: words.text(layer.description) }, this.#box, swatch(layer),
+        h("label", { title: words.text(layer.description) }, this.#box, this.#swatch,
           h("span", { class: "name" }, title),
           layer.synthetic && h("span", { class: "badge quiet" }, t("示例数据", "Sample"))),
         this.#marks, this.#count, opener),
@@ -194,7 +198,7 @@ class Row {
   #fill() {
     const { t, words, view } = this.#app;
     const layer = this.#layer;
-    const legend = h("ul", { class: "legend" }, h("li", { class: "hint" }, t("正在载入图例…", "Loading the legend …")));
+    const list = h("ul", { class: "legend" }, h("li", { class: "hint" }, t("正在载入图例…", "Loading the legend …")));
     const slider = h("input", { type: "range", min: 10, max: 100, step: 5,
       value: Math.round((view.opacities().get(layer.id) ?? 1) * 100), "aria-label": t("不透明度", "Opacity") });
     const shown = h("output", {}, `${/** @type {any} */ (slider).value}%`);
@@ -210,28 +214,40 @@ class Row {
       if (!form.hidden) form.replaceChildren(filterForm(this.#app, layer));
     };
     this.#details.append(
-      legend,
+      list,
       h("div", { class: "opacity" }, h("span", { class: "hint" }, t("不透明度", "Opacity")), slider, shown),
       h("div", { class: "actions" },
         button(ICONS.filter, t("筛选", "Filter"), toggleFilter),
         button(ICONS.table, t("表格", "Table"), () => this.#openTable()),
         layer.extent && button(ICONS.target, t("缩放至", "Zoom to"), () => view.fit(/** @type {any} */ (layer.extent))),
-        button(ICONS.up, t("上移", "Raise"), () => this.#move(1)),
-        button(ICONS.down, t("下移", "Lower"), () => this.#move(-1))),
+        view.movable(layer.id) && button(ICONS.up, t("上移", "Raise"), () => this.#move(1)),
+        view.movable(layer.id) && button(ICONS.down, t("下移", "Lower"), () => this.#move(-1))),
       form,
       h("p", { class: "hint sources" }, t("来源：", "Source: "), ...this.#sources()),
       layer.updated && h("p", { class: "hint" }, t("更新于 ", "Updated "), words.date(layer.updated)),
     );
-    this.#drawLegend(legend);
+    this.#drawLegend(list);
     if (view.filters().has(layer.id)) toggleFilter();
+  }
+
+  /** @param {import("./legend.js").Legend} from */
+  dress(from) {
+    const entries = from.entries.get(this.#layer.id) ?? [];
+    if (!entries.length) return;
+    const plain = { symbol: entries[0].symbol, label: "" };
+    const next = swatch(this.#layer, entries.filter((x) => x.codes).length > 1 && !entries[0].icon ? plain : entries[0], from);
+    this.#swatch.replaceWith(next);
+    this.#swatch = next;
   }
 
   /** @param {HTMLElement} list */
   async #drawLegend(list) {
     const layer = this.#layer;
     try {
-      const found = await legendOf(this.#app, layer);
-      list.replaceChildren(...found.map((entry) => h("li", {}, swatch(layer, entry), h("span", {}, entry.label))));
+      const from = await legend(this.#app);
+      const found = from.entries.get(layer.id) ?? [];
+      list.replaceChildren(...found.map((entry) => h("li", { class: entry.label.length > 12 ? "wide" : "" },
+        swatch(layer, entry, from), h("span", {}, entry.label))));
       list.hidden = found.length === 0;
     } catch {
       list.replaceChildren(h("li", { class: "hint" },
@@ -259,9 +275,10 @@ class Row {
   #move(by) {
     const ids = this.#app.visible();
     const at = ids.indexOf(this.#layer.id);
-    const to = at + by;
-    const { t } = this.#app;
-    if (at < 0 || to < 0 || to >= ids.length) {
+    const { t, view } = this.#app;
+    let to = at + by;
+    while (ids[to] !== undefined && !view.movable(ids[to])) to += by;
+    if (at < 0 || ids[to] === undefined) {
       this.#app.announce(at < 0 ? t("请先显示该图层", "Show the layer first")
         : t("已经到头", "It is already at the end"));
       return;

@@ -2,7 +2,7 @@
 // The map itself: camera in the address, the composed style, what is selected, and renewing what changed.
 
 import { Map as MapLibre, ScaleControl } from "../vendor/maplibre-gl/maplibre-gl.mjs";
-import { collectionOf, collectionsOf, compose, shownByDefault, sourceOf, TOOL_PREFIX } from "./compose.js";
+import { collectionOf, collectionsOf, compose, overlaysOf, shownByDefault, sourcesOf, TOOL_PREFIX } from "./compose.js";
 
 /**
  * @typedef {import("./types.js").App} App
@@ -56,13 +56,21 @@ export class MapView {
 
   /** Collections the city's style can draw, in its order. */
   drawable() {
-    return this.#style ? collectionsOf(this.#style) : [];
+    return this.#style ? collectionsOf(this.#style).filter((id) => this.#app.layers.has(id)) : [];
+  }
+
+  /**
+   * Whether a layer is laid over the base map, so that it can be moved above or below others.
+   * @param {string} id
+   */
+  movable(id) {
+    return this.#style !== null && overlaysOf(this.#style).has(id);
   }
 
   /** @returns {string[]} */
   visible() {
     const asked = this.#app.state.get("on");
-    if (asked === null) return this.#style ? shownByDefault(this.#style) : [];
+    if (asked === null) return this.#usual();
     return asked === "-" ? [] : asked.split(",").filter((id) => this.#app.layers.has(id));
   }
 
@@ -89,8 +97,7 @@ export class MapView {
    * @param {string[]} ids
    */
   arrange(ids) {
-    const usual = this.#style ? shownByDefault(this.#style).join(",") : "";
-    this.#app.state.set("on", ids.join(",") === usual ? null : ids.join(",") || "-");
+    this.#app.state.set("on", ids.join(",") === this.#usual().join(",") ? null : ids.join(",") || "-");
   }
 
   /** @returns {Map<string, number>} Opacity by collection, only where it is not 1. */
@@ -146,8 +153,10 @@ export class MapView {
    */
   refresh(id) {
     if (!this.#style || !this.visible().includes(id)) return;
-    const source = sourceOf(id, this.#style, this.wish());
-    if (this.map.getSource(source)) this.map.refreshTiles(source);
+    for (const name of sourcesOf(id, this.map.getStyle())) {
+      const source = this.map.getSource(name);
+      if (source?.type === "vector") this.map.refreshTiles(name);
+    }
   }
 
   /**
@@ -250,6 +259,10 @@ export class MapView {
         ...Object.fromEntries(sources) },
       layers: [...after.layers, ...selection, ...layers],
     };
+  }
+
+  #usual() {
+    return this.#style ? shownByDefault(this.#style).filter((id) => this.#app.layers.has(id)) : [];
   }
 
   #base() {
