@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 from geocloud.qgis.model import Request
-from geocloud.qgis.symbols import text_style
+from geocloud.qgis.symbols import FONTS, text_style
 from geocloud.qgis.xml import Element, crs, node, text
+from geocloud.styles.palette import LIGHT
 
 __all__ = ["layout"]
 
@@ -32,11 +33,10 @@ def layout(parent: Element, request: Request, theme: str | None) -> None:
     _legend(made, request, (side, top, _SIDE, map_box[3]))
     _scale_bar(made, request, (side, below, _SIDE, 12))
     said = request.say(
-        "坐标系 [% @project_crs %] 2000 国家大地坐标系　·　比例尺 1:[% format_number(@map_scale, 0) %]　·　"
-        "制图日期 [% format_date(now(), 'yyyy年M月d日') %]\n来源 " + _sources(request, theme),
-        "CRS [% @project_crs %] CGCS2000 · scale 1:[% format_number(@map_scale, 0) %] · "
-        "[% format_date(now(), 'yyyy-MM-dd') %]\nSources: " + _sources(request, theme),
+        "坐标系 [% @project_crs %] 2000 国家大地坐标系　·　制图日期 [% format_date(now(), 'yyyy年M月d日') %]\n来源 ",
+        "CRS [% @project_crs %] CGCS2000 · [% format_date(now(), 'yyyy-MM-dd') %]\nSources: ",
     )
+    said += _sources(request, theme)
     _label(made, "imprint", said, (_EDGE, below, map_box[2], 14), 11, _SECOND)
 
 
@@ -66,6 +66,8 @@ def _label(
     bold: bool = False,
 ) -> None:  # fmt: skip
     made = _item(parent, name, _LABEL, box, labelText=words, htmlState=0, halign=1, valign=32, marginX=0, marginY=0)
+    _font(made, "LabelFont", size, bold)
+    node(made, "FontColor", _channels(color))
     text_style(made, size, color, bold=bold)
 
 
@@ -74,6 +76,7 @@ def _map(parent: Element, request: Request, box: tuple[float, float, float, floa
         parent, "map", _MAP, box, frame="true", background="true", followPreset="false", keepLayerSet="false",
         drawCanvasItems="true", mapRotation=0,
     )  # fmt: skip
+    made[-1].attrib.update({k: str(v) for k, v in _channels(LIGHT.land).items()})
     west, south, east, north = _filled(request.bbox, box[2] / box[3])
     node(made, "Extent", {"xmin": west, "ymin": south, "xmax": east, "ymax": north})
     crs(made, "projectCrs", "EPSG:4490")
@@ -94,6 +97,7 @@ def _legend(parent: Element, request: Request, box: tuple[float, float, float, f
         ("symbolLabel", 11, False, 1.2),
     ):  # fmt: skip
         style = node(styles, "style", {"name": name, "alignment": 1, "marginTop": space, "marginBottom": 0})
+        _font(style, "styleFont", size, bold)
         text_style(style, size, _INK, bold=bold)
 
 
@@ -101,14 +105,25 @@ def _scale_bar(parent: Element, request: Request, box: tuple[float, float, float
     made = _item(
         parent, "scale_bar", _SCALE_BAR, box, mapUuid=_uuid("map"), style="Line Ticks Up",
         unitType="km", unitLabel=request.say("千米", "km"), numUnitsPerSegment=10, numMapUnitsPerScaleBarUnit=1,
-        numSegments=2, numSegmentsLeft=0, segmentSizeMode=1, minBarWidth=40, maxBarWidth=70, height=2,
+        numSegments=2, numSegmentsLeft=0, segmentSizeMode=1, minBarWidth=25, maxBarWidth=70, height=2,
         labelBarSpace=1, boxContentSpace=1, alignment=0, outlineWidth=0.3, lineJoinStyle="miter", lineCapStyle="square",
         labelVerticalPlacement=0, labelHorizontalPlacement=0, segmentMillimeters=25,
     )  # fmt: skip
     text_style(made, 11, _INK)
     for name in ("strokeColor", "fillColor"):
-        node(made, name, {"red": 31, "green": 42, "blue": 48, "alpha": 255})
+        node(made, name, _channels(_INK))
     text(made, "numericFormat", "", {"id": "basic"})
+
+
+def _font(parent: Element, name: str, size_px: float, bold: bool) -> None:
+    """A font as QGIS up to 3.22 reads it; newer ones read the text style beside it."""
+    weight = 75 if bold else 50
+    node(parent, name, {"description": f"{FONTS[0]},{size_px * 0.75:g},-1,5,{weight},0,0,0,0,0", "style": ""})
+
+
+def _channels(color: str) -> dict[str, object]:
+    red, green, blue = (int(color[i : i + 2], 16) for i in (1, 3, 5))
+    return {"red": red, "green": green, "blue": blue, "alpha": 255}
 
 
 def _filled(box: tuple[float, float, float, float], ratio: float) -> tuple[float, float, float, float]:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a layer looks like in QGIS, worked out from its style block as the web map's styles are.
+"""What a layer looks like in QGIS: classes, colours and widths of the web map's styles, in light colours.
 
-Widths are CSS pixels at zoom 14, colours `#rrggbb`. Zooms are those of the web map (tiles of 512 pixels).
+Widths are CSS pixels, colours `#rrggbb`. Zooms are those of the web map, whose tiles are 512 pixels wide.
 """
 
 from __future__ import annotations
@@ -12,46 +12,60 @@ from typing import Literal
 
 from geocloud.catalogue.registry import Layer
 from geocloud.catalogue.spec import LayerSpec, Text
-from geocloud.qgis.classes import classes_of
+from geocloud.styles.base import road_color
+from geocloud.styles.classes import MapClass, classes_of, other_color
+from geocloud.styles.overlays import INEXACT
+from geocloud.styles.palette import LIGHT, mixed
 
-__all__ = ["INK", "LAND", "Drawn", "Label", "Look", "Paint", "Shape", "denominator", "look_of", "place", "shape_of"]
+__all__ = ["Drawn", "Label", "Look", "Paint", "Shape", "denominator", "look_of", "place", "shape_of"]
 
 Shape = Literal["point", "line", "polygon"]
-INK, LAND, WATER, WATER_LINE, WATER_INK, CASING = "#1f2a30", "#f4f2ec", "#c8dbe6", "#9fc0d3", "#3d7391", "#d5d2cb"
 _SHAPES: dict[str, Shape] = {
     "point": "point", "multipoint": "point", "linestring": "line", "multilinestring": "line", "polygon": "polygon",
     "multipolygon": "polygon",
 }  # fmt: skip
 # From the ground up; what is laid over the base map stands above it, points above lines above areas.
 _STACK = ("land", "land_use", "water", "watercourse", "building", "road", "railway", "boundary", "overlay", "place")
-# Boundaries by rank: pixels, and dashes in multiples of them.
-_BOUNDARIES: dict[int, tuple[float, tuple[float, ...]]] = {
-    1: (2.2, ()), 2: (1.6, (6, 2, 1, 2)), 3: (1.1, (4, 2)), 4: (0.7, (2, 2)),
+# Boundaries by rank: width, dashes in multiples of it, opacity of the line and of the band under it, first zoom.
+_BOUNDARIES: dict[int, tuple[float, tuple[float, ...], float, float, float]] = {
+    1: (2.2, (6, 2, 1.4, 2), 0.85, 0.16, 0), 2: (1.3, (4, 2.2), 0.7, 0.12, 5), 3: (0.9, (2, 2.2), 0.6, 0, 9),
+    4: (0.7, (1, 2.4), 0.5, 0, 12),
 }  # fmt: skip
-_OTHERS = Text(zh="其他", en="Other")
+# Names by rank: size, first zoom.
+_NAMES: dict[int, tuple[float, float]] = {1: (20, 3), 2: (16, 6.5), 3: (13, 9.6), 4: (12, 11.8), 5: (11.5, 13)}
+_REST = Text(zh="其他", en="Other")
 # Metres a pixel of 1/96 inch covers at zoom 0 on the equator, as a scale's denominator.
 _DENOMINATOR_Z0 = 2 * math.pi * 6378137 / 512 / (0.0254 / 96)
 
 
 @dataclass(frozen=True, slots=True)
 class Paint:
-    """How one class is drawn. `fill` is the opacity of an area's inside, 0 for outlines only."""
+    """How one class is drawn.
+
+    `fill` is the opacity of an area's inside, 0 for outlines only. `casing` is drawn under a line and `casing_width`
+    wider. `band` is the opacity of a broad line under a boundary. A line that `grows` has its width at zoom 14.
+    Points for which the expression `inexact` is true are drawn as rings.
+    """
 
     color: str
     width: float = 1
     outline: str | None = None
     fill: float = 0
     casing: str | None = None
+    casing_width: float = 0
     dash: tuple[float, ...] = ()
+    band: float = 0
     opacity: float = 1
-    min_zoom: float | None = None
+    grows: bool = False
+    min_zoom: float = 0
+    inexact: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
     """A class in the legend: the codes drawn so; no codes means all that are left."""
 
-    codes: tuple[str, ...]
+    codes: tuple[str | int, ...]
     title: Text
     paint: Paint
 
@@ -61,11 +75,11 @@ class Label:
     """What is written beside a feature; `priority` 0 to 10."""
 
     field: str
-    size: float = 12
-    color: str = INK
+    size: float = 11.5
+    color: str = LIGHT.secondary
     italic: bool = False
     bold: bool = False
-    priority: int = 4
+    priority: int = 3
     zoom: float = 0
 
 
@@ -79,6 +93,10 @@ class Look:
     label: Label | None
     # Neighbouring points are drawn as one disc with their number.
     clustered: bool = False
+    # Names alone: the points are not drawn.
+    names_only: bool = False
+    # The layer's own colour, for what stands for features of several classes.
+    color: str = LIGHT.secondary
 
 
 def look_of(layer: Layer, shape: Shape | None, language: str) -> Look:
@@ -86,13 +104,16 @@ def look_of(layer: Layer, shape: Shape | None, language: str) -> Look:
     spec = layer.spec
     if shape is None:
         return Look(None, None, (), None)
-    base = _paint(spec, shape)
-    drawn = [Drawn(c.codes, c.title, _of_class(base, spec, c.color, c.width, c.dashed, c.min_zoom))
-             for c in classes_of(layer)]  # fmt: skip
-    rest = replace(base, color=spec.style.color) if spec.style.draw != "water" else base
-    drawn.append(Drawn((), _OTHERS if drawn else spec.title, rest))
-    clustered = shape == "point" and spec.tiles.overview in ("cluster", "h3")
-    return Look(shape, spec.style.color_by if len(drawn) > 1 else None, tuple(drawn), _label(spec, language), clustered)
+    rest = _paint(layer, shape)
+    # Boundaries, water and buildings are drawn alike, whatever their code.
+    alike = spec.style.draw in ("land", "boundary", "water", "building", "railway", "place")
+    classes = () if alike else classes_of(layer)
+    drawn = [Drawn(c.codes, c.title, _of_class(layer, rest, c, i)) for i, c in enumerate(classes)]
+    drawn.append(Drawn((), _REST if drawn else spec.title, rest))
+    clustered = shape == "point" and spec.style.draw == "overlay" and spec.tiles.overview in ("cluster", "h3")
+    field = spec.style.color_by if len(drawn) > 1 else None
+    named = spec.style.draw == "place"
+    return Look(shape, field, tuple(drawn), _label(spec, language), clustered, named, spec.style.color)
 
 
 def shape_of(spec: LayerSpec) -> Shape | None:
@@ -113,45 +134,72 @@ def denominator(zoom: float, latitude: float) -> int:
     return round(_DENOMINATOR_Z0 * math.cos(math.radians(latitude)) / 2**zoom)
 
 
-def _paint(spec: LayerSpec, shape: Shape) -> Paint:
-    style, width = spec.style, spec.style.width
+def _paint(layer: Layer, shape: Shape) -> Paint:
+    """How features are drawn that no class names."""
+    style, color = layer.spec.style, other_color(layer)
+    if style.draw in ("boundary", "land") and shape != "point":
+        width, dash, opacity, band, zoom = _BOUNDARIES[min(style.rank, 4)]
+        ground = Paint(LIGHT.boundary, width, dash=dash, opacity=opacity, band=band, min_zoom=zoom)
+        return replace(ground, outline=LIGHT.boundary, color=LIGHT.land, fill=1) if style.draw == "land" else ground
     if shape == "point":
-        return Paint(style.color, 8)
-    if style.draw == "boundary":
-        own, dash = _BOUNDARIES.get(style.rank, _BOUNDARIES[4])
-        return Paint(style.color, width or own, dash=dash)
-    return _line(spec, width or 1.4) if shape == "line" else _area(spec, width)
+        return Paint(
+            LIGHT.secondary if style.draw in ("boundary", "place") else color, 5 if style.draw != "overlay" else 9
+        )
+    return _line(layer, color) if shape == "line" else _area(layer, color)
 
 
-def _line(spec: LayerSpec, width: float) -> Paint:
-    kind, color = spec.style.draw, spec.style.color
+def _line(layer: Layer, color: str) -> Paint:
+    style = layer.spec.style
+    width = style.width or 2
+    if style.draw == "road":
+        return Paint(LIGHT.road, width, casing=LIGHT.casing, casing_width=1.8, grows=True)
+    if style.draw == "railway":
+        width = style.width or 1.2
+        gap = width * 1.3
+        return Paint(LIGHT.rail_gap, gap, casing=LIGHT.rail, casing_width=width * 1.1, dash=(4, 4), grows=True)
+    if style.draw == "watercourse":
+        return Paint(LIGHT.water_line, style.width or 1.4, grows=True)
+    return Paint(color, width)
+
+
+def _area(layer: Layer, color: str) -> Paint:
+    style = layer.spec.style
+    if style.draw == "water":
+        return Paint(LIGHT.water, 0.7, outline=LIGHT.water_line, fill=1)
+    if style.draw == "building":
+        return Paint(LIGHT.building, 0.6, outline=LIGHT.building_line, fill=1)
+    if style.draw == "land_use":
+        return Paint(LIGHT.built_up, 0.4, outline=mixed(LIGHT.built_up, LIGHT.secondary, 0.25), fill=1)
+    return Paint(color, style.width or 1, outline=mixed(color, LIGHT.ink, 0.25), fill=0.5 * style.opacity)
+
+
+def _of_class(layer: Layer, rest: Paint, entry: MapClass, index: int) -> Paint:
+    said, kind = entry.said, layer.spec.style.draw
+    changed = replace(rest, width=said.width or rest.width, min_zoom=max(rest.min_zoom, said.min_zoom or 0))
     if kind == "road":
-        return Paint("#ffffff", width, casing=CASING)
-    if kind == "railway":
-        return Paint("#ffffff", width, casing=color, dash=(6, 6))
-    return Paint(WATER_LINE if kind == "watercourse" else color, width)
+        changed = replace(changed, color=road_color(entry, index, LIGHT))
+        return (
+            replace(changed, casing=None, dash=(3, 1.6), min_zoom=max(changed.min_zoom, 13)) if said.dashed else changed
+        )
+    if kind == "watercourse":
+        return changed
+    if kind == "land_use":
+        tint = getattr(LIGHT, said.ground or "built_up")
+        return replace(changed, color=tint, outline=mixed(tint, LIGHT.secondary, 0.25))
+    dash = (3, 2) if said.dashed else rest.dash
+    outline = mixed(entry.color, LIGHT.ink, 0.25) if rest.outline else None
+    return replace(changed, color=entry.color, dash=dash, outline=outline)
 
 
-def _area(spec: LayerSpec, width: float | None) -> Paint:
-    kind, color, opacity = spec.style.draw, spec.style.color, spec.style.opacity
-    if kind == "water":
-        return Paint(WATER, 0.6, outline=WATER_LINE, fill=opacity)
-    if kind in ("land", "land_use", "building"):
-        return Paint(color, width or 0.5, outline=_darker(color, 0.82), fill=opacity)
-    return Paint(color, width or 1, outline=_darker(color, 0.8), fill=0.55 if opacity == 1 else opacity)
-
-
-def _of_class(
-    base: Paint, spec: LayerSpec, color: str, width: float | None, dashed: bool, min_zoom: float | None
-) -> Paint:
-    changed = replace(base, color=color, width=width or base.width, min_zoom=min_zoom)
-    if base.casing:
-        changed = replace(changed, casing=None if dashed else _darker(color, 0.8) if color != "#ffffff" else CASING)
-    if dashed:
-        changed = replace(changed, dash=(3, 2))
-    if base.outline:
-        changed = replace(changed, outline=_darker(color, 0.82))
-    return changed
+def _inexact(spec: LayerSpec) -> str:
+    """An expression for positions that stand for an area; empty when the layer does not tell."""
+    names = {f.name for f in spec.visible_fields}
+    tests = []
+    if "position_quality" in names:
+        tests.append(f"coalesce(\"position_quality\", '') IN ({', '.join(repr(c) for c in INEXACT)})")
+    if "position_accuracy_m" in names:
+        tests.append('coalesce("position_accuracy_m", 0) >= 50')
+    return " OR ".join(tests)
 
 
 def _label(spec: LayerSpec, language: str) -> Label | None:
@@ -160,16 +208,20 @@ def _label(spec: LayerSpec, language: str) -> Label | None:
         return None
     names = {f.name for f in spec.visible_fields}
     field = f"{style.label}_en" if language == "en" and f"{style.label}_en" in names else style.label
-    zoom = style.label_zoom if style.label_zoom is not None else _label_zoom(spec)
-    label = Label(field, zoom=zoom)
-    if style.draw in ("water", "watercourse"):
-        return replace(label, color=WATER_INK, italic=True, priority=3)
-    if style.draw == "boundary":
-        size = {1: 20.0, 2: 16.0, 3: 14.0}.get(style.rank, 12.0)
-        return replace(label, size=size, bold=style.rank <= 2, priority=max(4, 10 - style.rank))
+    label = Label(field, zoom=style.label_zoom if style.label_zoom is not None else _label_zoom(spec))
+    if style.draw == "water":
+        return replace(label, color=LIGHT.water_label, italic=True, zoom=max(label.zoom, 11.5))
+    if style.draw == "watercourse":
+        return replace(label, color=LIGHT.water_label, italic=True, zoom=max(label.zoom, 9))
+    if style.draw in ("boundary", "land"):
+        size, zoom = _NAMES[min(style.rank, 5)]
+        ink = LIGHT.ink if style.rank <= 3 else LIGHT.secondary
+        bold = style.rank <= 2
+        return replace(label, size=size, color=ink, bold=bold, priority=max(4, 10 - style.rank), zoom=zoom)
     if style.draw == "place":
-        return replace(label, size=14, priority=7)
-    return label
+        return replace(label, priority=4, zoom=max(label.zoom, 11.8))
+    first = {"road": 12.5, "railway": 12.0, "building": 16.0}.get(style.draw, 0)
+    return replace(label, zoom=max(label.zoom, first), size=11 if first else label.size)
 
 
 def _label_zoom(spec: LayerSpec) -> float:
@@ -177,7 +229,3 @@ def _label_zoom(spec: LayerSpec) -> float:
     carrying = [b.zoom for b in spec.tiles.bands if spec.style.label in b.fields]
     first = min(carrying) if carrying else spec.tiles.min_zoom
     return max(first, spec.tiles.overview_below if spec.tiles.overview != "none" else 0)
-
-
-def _darker(color: str, share: float) -> str:
-    return "#" + "".join(f"{round(int(color[i : i + 2], 16) * share):02x}" for i in (1, 3, 5))

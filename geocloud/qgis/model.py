@@ -61,8 +61,8 @@ class Request:
 
 
 def layer_id(collection: str, kind: str) -> str:
-    """Id of a layer of the project; the same whenever the project is made, so that copies can be compared."""
-    return f"{kind}_{collection.replace('.', '_')}"
+    """Id of a layer of the project, the same whenever the project is made; QGIS ignores ids of ten letters or less."""
+    return f"geocloud_{kind}_{collection.replace('.', '-')}"
 
 
 def shape_in(request: Request, layer: Layer) -> Shape | None:

@@ -16,9 +16,10 @@ from xml.etree import ElementTree as ET
 from geocloud.catalogue.registry import Layer
 from geocloud.qgis.layers import STORAGE, feature_layer, feature_source, tile_layer, tile_source
 from geocloud.qgis.layout import layout
-from geocloud.qgis.look import LAND, place
+from geocloud.qgis.look import place
 from geocloud.qgis.model import Request, is_large, layer_id, shape_in, zoomed_in
-from geocloud.qgis.xml import Element, crs, extent, node, option_map, text
+from geocloud.qgis.xml import Element, crs, extent, node, option_map, spatial_system, text
+from geocloud.styles.palette import LIGHT
 
 __all__ = ["project", "project_xml"]
 
@@ -65,7 +66,7 @@ def project_xml(request: Request, theme: str | None = None) -> str:
     view = node(root, "ProjectViewSettings", {"UseProjectScales": False, "rotation": 0})
     west, south, east, north = request.bbox
     box = node(view, "DefaultViewExtent", {"xmin": west, "ymin": south, "xmax": east, "ymax": north})
-    text(node(box, "spatialrefsys"), "authid", STORAGE)
+    spatial_system(box, STORAGE)
     ET.indent(root, " ")
     return _HEAD + ET.tostring(root, encoding="unicode")
 
@@ -139,7 +140,7 @@ def _properties(root: Element) -> None:
     properties = node(root, "properties")
     gui = node(properties, "Gui")
     for name, start in (("Red", 1), ("Green", 3), ("Blue", 5)):
-        text(gui, f"CanvasColor{name}Part", int(LAND[start : start + 2], 16), {"type": "int"})
+        text(gui, f"CanvasColor{name}Part", int(LIGHT.page[start : start + 2], 16), {"type": "int"})
     text(node(properties, "Measure"), "Ellipsoid", "EPSG:1024", {"type": "QString"})
     units = node(properties, "Measurement")
     text(units, "DistanceUnits", "meters", {"type": "QString"})

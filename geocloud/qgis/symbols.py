@@ -6,12 +6,28 @@ Sizes come in CSS pixels, as map styles have them, and are written in millimetre
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Literal
 
 from geocloud.qgis.look import Label, Paint
-from geocloud.qgis.xml import Element, node, option_map
+from geocloud.qgis.xml import Element, Option, node, option_map
+from geocloud.styles.palette import LIGHT, contrast
 
-__all__ = ["FONTS", "cluster_symbol", "label_settings", "mm", "symbol", "text_style"]
+__all__ = [
+    "FONTS",
+    "Part",
+    "Scale",
+    "cluster_symbol",
+    "dynamic",
+    "label_settings",
+    "mm",
+    "rgba",
+    "symbol",
+    "text_style",
+]
+
+Scale = Callable[[float], int]
+Part = Literal["all", "casing", "line"]
 
 # The first that the machine has is used, by QGIS itself.
 FONTS = ("Noto Sans SC", "Noto Sans CJK SC", "Source Han Sans SC", "PingFang SC", "Microsoft YaHei", "SimHei")
@@ -24,48 +40,58 @@ def mm(pixels: float) -> float:
     return round(pixels * 25.4 / 96, 3)
 
 
-def symbol(parent: Element, name: str, shape: str, paint: Paint) -> Element:
-    """A symbol of one class of features."""
+def symbol(parent: Element, name: str, shape: str, paint: Paint, scale: Scale, part: Part = "all") -> Element:
+    """A symbol of one class of features; `scale` gives the denominator at a zoom.
+
+    Casings are drawn in a pass before all lines, so that roads meet without seams. `part` picks one of the two where
+    there are no passes.
+    """
+    kind = "line" if shape == "polygon" and not paint.fill else _KINDS[shape]
     made = node(
         parent,
         "symbol",
         {"type": _KINDS[shape], "name": name, "alpha": paint.opacity, "clip_to_extent": True, "force_rhr": False},
     )
-    if shape == "point":
-        _layer(made, "SimpleMarker", _marker(paint.color, paint.width, paint.outline or "#ffffff"))
-    elif shape == "line":
-        if paint.casing:
-            _layer(made, "SimpleLine", _line(paint.casing, paint.width + 1.2))
-        _layer(made, "SimpleLine", _line(paint.color, paint.width, paint.dash))
-    elif paint.fill:
+    if kind == "marker":
+        ring = None
+        if paint.inexact:
+            ring = dynamic(
+                fillColor=f"if({paint.inexact}, set_color_part(@symbol_color, 'alpha', 30), @symbol_color)",
+                outlineColor=f"if({paint.inexact}, @symbol_color, '255,255,255')",
+                size=f"if({paint.inexact}, {mm(18)}, {mm(paint.width)})",
+            )
+        _layer(made, "SimpleMarker", _marker(paint.color, paint.width, paint.outline or "#ffffff"), ring)
+        return made
+    if kind == "fill":
         _layer(made, "SimpleFill", _fill(paint))
-    else:
-        _layer(made, "SimpleLine", _line(paint.color, paint.width, paint.dash))
+        return made
+    if paint.band:
+        _layer(made, "SimpleLine", _line(paint.color, paint.width * 4, alpha=paint.band / paint.opacity))
+    if paint.casing and part != "line":
+        width = paint.width + paint.casing_width
+        _layer(made, "SimpleLine", _line(paint.casing, width), _by_scale(width, paint, scale))
+    if part != "casing":
+        line = _line(paint.color, paint.width, paint.dash)
+        _layer(made, "SimpleLine", line, _by_scale(paint.width, paint, scale), 1 if paint.casing else 0)
     return made
 
 
-def cluster_symbol(parent: Element, color: str) -> Element:
-    """What stands for several points near each other: a disc with their number."""
+def cluster_symbol(parent: Element, color: str, count: str = "@cluster_size", name: str = "centerSymbol") -> Element:
+    """What stands for several points near each other: a disc with their number, which the expression `count` gives."""
     made = node(
         parent,
         "symbol",
-        {"type": "marker", "name": "centerSymbol", "alpha": 1, "clip_to_extent": True, "force_rhr": False},
+        {"type": "marker", "name": name, "alpha": 1, "clip_to_extent": True, "force_rhr": False},
     )
-    size = _dynamic("size", "CASE WHEN @cluster_size < 10 THEN 4.2 WHEN @cluster_size < 100 THEN 5.6 ELSE 7 END")
-    _layer(made, "SimpleMarker", _marker(color, 18, "#ffffff") | {"outline_width": "0.4"}, size)
+    size = f"CASE WHEN {count} < 10 THEN 4.2 WHEN {count} < 100 THEN 5.6 WHEN {count} < 10000 THEN 7.5 ELSE 9.5 END"
+    _layer(made, "SimpleMarker", _marker(color, 18, "#ffffff"), dynamic(size=size))
     letters = {
-        "chr": "A",
-        "color": "255,255,255,255",
-        "font": FONTS[0],
-        "font_style": "",
-        "horizontal_anchor_point": "1",
-        "vertical_anchor_point": "1",
-        "offset": "0,0",
-        "offset_unit": "MM",
-        "size": "2.4",
-        "size_unit": "MM",
-    }
-    _layer(made, "FontMarker", letters, _dynamic("char", "@cluster_size"))
+        "chr": "0", "color": "255,255,255,255", "font": FONTS[0], "font_style": "", "horizontal_anchor_point": "1",
+        "vertical_anchor_point": "1", "offset": "0,0", "offset_unit": "MM", "size": "2.4", "size_unit": "MM",
+    }  # fmt: skip
+    # Light discs carry dark figures.
+    letters["color"] = rgba("#ffffff" if contrast(color, "#ffffff") >= 3 else LIGHT.ink)
+    _layer(made, "FontMarker", letters, dynamic(char=f"to_string({count})"))
     return made
 
 
@@ -96,13 +122,13 @@ def text_style(parent: Element, size_px: float, color: str, *, halo: str | None 
     return style
 
 
-def label_settings(parent: Element, shape: str, label: Label, scales: tuple[float, float]) -> Element:
-    """Labels of one layer; `scales` are the largest and the smallest denominator at which they show, 0 for no bound."""
+def label_settings(parent: Element, shape: str, label: Label, furthest: int) -> Element:
+    """Labels of one layer, shown up to the denominator `furthest`; 0 for no bound."""
     made = node(parent, "settings", {"calloutType": "simple"})
     text_style(made, label.size, label.color, halo="#ffffff", italic=label.italic, bold=label.bold, field=label.field)
     node(made, "text-format", {"wrapChar": "", "multilineAlign": 3, "autoWrapLength": 0})
-    # Points: the free place of eight around; lines: along them; polygons: free inside.
-    placement = {"point": 6, "line": 3, "polygon": 1}[shape]
+    # Points: the first free place around; lines: along their curve; polygons: level, inside.
+    placement = {"point": 6, "line": 3, "polygon": 4}[shape]
     node(
         made,
         "placement",
@@ -118,7 +144,7 @@ def label_settings(parent: Element, shape: str, label: Label, scales: tuple[floa
         made,
         "rendering",
         {
-            "drawLabels": True, "scaleVisibility": any(scales), "scaleMax": scales[0], "scaleMin": scales[1],
+            "drawLabels": True, "scaleVisibility": furthest > 0, "scaleMax": furthest, "scaleMin": 0,
             "displayAll": False, "obstacle": shape == "point", "mergeLines": shape == "line", "labelPerPart": False,
             "minFeatureSize": 0, "limitNumLabels": False, "maxNumLabels": 2000, "upsidedownLabels": 0,
             "fontMinPixelSize": 3, "fontMaxPixelSize": 10000, "fontLimitPixelSize": False, "zIndex": label.priority,
@@ -133,16 +159,33 @@ def rgba(color: str, alpha: float = 1) -> str:
     return f"{red},{green},{blue},{round(alpha * 255)}"
 
 
-def _layer(parent: Element, kind: str, options: Mapping[str, str], dynamic: Mapping[str, object] | None = None) -> None:
-    made = node(parent, "layer", {"class": kind, "enabled": True, "locked": False, "pass": 0})
+def _layer(
+    parent: Element, kind: str, options: Mapping[str, str], dynamic: Mapping[str, Option] | None = None, level: int = 0
+) -> None:
+    made = node(parent, "layer", {"class": kind, "enabled": True, "locked": False, "pass": level})
     option_map(made, dict(options))
     if dynamic:
-        option_map(node(made, "data_defined_properties"), dynamic)  # type: ignore[arg-type]
+        option_map(node(made, "data_defined_properties"), dynamic)
 
 
-def _dynamic(name: str, expression: str) -> dict[str, object]:
-    one = {"active": True, "expression": expression, "type": 3}
-    return {"name": "", "properties": {name: one}, "type": "collection"}
+def dynamic(**expressions: str) -> dict[str, Option]:
+    """Properties that expressions give, by QGIS's names of them."""
+    properties: dict[str, Option] = {
+        name: {"active": True, "expression": text, "type": 3} for name, text in expressions.items()
+    }
+    return {"name": "", "properties": properties, "type": "collection"}
+
+
+def _by_scale(width: float, paint: Paint, scale: Scale) -> dict[str, Option] | None:
+    """Width by scale as on the web map, and from which scale on the class is drawn."""
+    expressions = {}
+    if paint.grows:
+        at_14 = scale(14)
+        growth = f"({at_14} / @map_scale) ^ if(@map_scale > {at_14}, 0.379, 0.536)"
+        expressions["outlineWidth"] = f"max({mm(0.45)}, {mm(width)} * {growth})"
+    if paint.min_zoom:
+        expressions["enabled"] = f"@map_scale <= {scale(paint.min_zoom)}"
+    return dynamic(**expressions) if expressions else None
 
 
 def _marker(color: str, size: float, outline: str) -> dict[str, str]:
@@ -155,9 +198,9 @@ def _marker(color: str, size: float, outline: str) -> dict[str, str]:
     }  # fmt: skip
 
 
-def _line(color: str, width: float, dash: tuple[float, ...] = ()) -> dict[str, str]:
+def _line(color: str, width: float, dash: tuple[float, ...] = (), alpha: float = 1) -> dict[str, str]:
     options = {
-        "line_color": rgba(color), "line_width": str(mm(width)), "line_width_unit": "MM", "line_style": "solid",
+        "line_color": rgba(color, alpha), "line_width": str(mm(width)), "line_width_unit": "MM", "line_style": "solid",
         "capstyle": "flat" if dash else "round", "joinstyle": "round", "offset": "0", "offset_unit": "MM",
         "use_custom_dash": "0", "width_map_unit_scale": _NO_SCALE,
     }  # fmt: skip

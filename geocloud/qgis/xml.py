@@ -5,9 +5,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import cache
 from xml.etree import ElementTree as ET
 
-__all__ = ["Element", "Option", "clean", "crs", "extent", "node", "option_map", "text"]
+from pyproj import CRS
+
+__all__ = ["Element", "Option", "clean", "crs", "extent", "node", "option_map", "spatial_system", "text"]
 
 Element = ET.Element
 Option = str | int | float | bool | None | Mapping[str, "Option"] | Sequence["Option"]
@@ -37,11 +40,17 @@ def option_map(parent: Element, options: Mapping[str, Option]) -> Element:
 
 
 def crs(parent: Element, name: str, authority: str) -> Element:
-    """A coordinate reference system by authority and code; QGIS completes the rest from its own database."""
+    """A coordinate reference system by authority and code, such as EPSG:4490."""
     made = node(parent, name)
-    system = node(made, "spatialrefsys", {"nativeFormat": "Wkt"})
-    text(system, "authid", authority)
+    spatial_system(made, authority)
     return made
+
+
+def spatial_system(parent: Element, authority: str) -> None:
+    """`<spatialrefsys>`; QGIS looks the system up by its code and wants the definition beside it."""
+    system = node(parent, "spatialrefsys", {"nativeFormat": "Wkt"})
+    text(system, "wkt", _wkt(authority))
+    text(system, "authid", authority)
 
 
 def extent(parent: Element, name: str, box: tuple[float, float, float, float]) -> Element:
@@ -55,6 +64,11 @@ def extent(parent: Element, name: str, box: tuple[float, float, float, float]) -
 def clean(value: str) -> str:
     """The text without characters that XML cannot carry."""
     return _UNWRITABLE.sub("", value)
+
+
+@cache
+def _wkt(authority: str) -> str:
+    return CRS.from_user_input(authority).to_wkt()
 
 
 def _option(parent: Element, value: Option, name: str | None = None) -> None:

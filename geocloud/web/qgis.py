@@ -72,14 +72,13 @@ async def _shapes(service: Service, layers: list[Layer]) -> dict[str, Shape]:
 
 
 def _bbox(ctx: Context) -> tuple[float, float, float, float]:
-    """What is there of the city, a little wider; the setting when nothing is."""
+    """The city; what there is, where none of it lies in the city of the settings."""
+    city = ctx.settings.city.city_bbox
     boxes = [x.state.extent for x in ctx.catalogue.layers.values() if x.state.extent]
-    if not boxes:
-        return ctx.settings.city.city_bbox
-    west, south = min(b[0] for b in boxes), min(b[1] for b in boxes)
-    east, north = max(b[2] for b in boxes), max(b[3] for b in boxes)
-    x, y = (east - west) * 0.02 + 0.001, (north - south) * 0.02 + 0.001
-    return west - x, south - y, east + x, north + y
+    here = [b for b in boxes if b[0] < city[2] and b[2] > city[0] and b[1] < city[3] and b[3] > city[1]]
+    if here or not boxes:
+        return city
+    return min(b[0] for b in boxes), min(b[1] for b in boxes), max(b[2] for b in boxes), max(b[3] for b in boxes)
 
 
 def _unknown(project: str, themes: dict[str, str]) -> UnknownCollection:
