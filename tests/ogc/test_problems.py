@@ -8,14 +8,15 @@ import re
 import pytest
 
 from geocloud import errors, ogc
-from geocloud.errors import GeocloudError, InvalidParameter, RequestError
+from geocloud.errors import EditError, GeocloudError, InvalidParameter, RequestError
 
 CHINESE = re.compile(r"[\u4e00-\u9fff]")
 
 
 def served():
     """Error classes a request can end with."""
-    return [c for c in RequestError.__subclasses__() if c.__module__ == errors.__name__] + [RequestError]
+    kinds = [*RequestError.__subclasses__(), *EditError.__subclasses__()]
+    return [c for c in kinds if c.__module__ == errors.__name__] + [RequestError]
 
 
 @pytest.mark.parametrize("kind", served(), ids=lambda c: c.__name__)
