@@ -1,0 +1,209 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The city as a planner's notebook sees it: collections, features and H3 cells as (Geo)DataFrames, and maps."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import geopandas as gpd
+import pandas as pd
+
+from geocloud.notebook.client import Client
+from geocloud.notebook.maps import OfflineMap, base_layers, draw
+
+__all__ = ["City"]
+
+# The CRS the server answers in when none is asked for (OGC 17-069r4, 7.12): longitude first.
+_CRS = "OGC:CRS84"
+_PAGE = 10_000
+Box = tuple[float, float, float, float]
+
+
+class City:
+    """A city's server, such as `City("http://127.0.0.1:8600")`; `language` is `zh` or `en`.
+
+    Frames carry `attrs`: `title`, `fields` (title by column), `units`, `synthetic`, `sources`, `updated`, and `codes`
+    (title by code, by column). Whatever the server refuses is raised as a RequestError in the server's own words.
+    """
+
+    def __init__(
+        self, url: str = "http://127.0.0.1:8600", language: Literal["zh", "en"] = "zh", timeout_s: float = 120.0
+    ) -> None:
+        self._client = Client(url, language, timeout_s)
+        self._about: dict[str, dict[str, Any]] = {}
+        landing = self._client.document("/")
+        self.title: str = landing["title"]
+
+    def __repr__(self) -> str:
+        return f"<City {self.title} {self._client.base}>"
+
+    @property
+    def url(self) -> str:
+        """The address of the landing page."""
+        return self._client.base
+
+    @property
+    def language(self) -> Literal["zh", "en"]:
+        """The language of titles and errors."""
+        return self._client.language
+
+    def collections(self) -> pd.DataFrame:
+        """One row a collection, by id: title, theme, geometry, count (None where it depends on the date), updated,
+        synthetic (示例数据)."""
+        found = self._client.document("/collections")["collections"]
+        rows = [
+            {
+                "id": c["id"],
+                "title": c["title"],
+                "theme": c["theme"],
+                "geometry": c["geometryType"],
+                "count": c.get("itemCount"),
+                "updated": c.get("updated"),
+                "synthetic": c["synthetic"],
+            }
+            for c in found
+        ]
+        frame = pd.DataFrame(rows, columns=["id", "title", "theme", "geometry", "count", "updated", "synthetic"])
+        frame["count"] = frame["count"].astype("Int64")
+        frame["updated"] = pd.to_datetime(frame["updated"], utc=True).dt.tz_convert("Asia/Shanghai")
+        return frame.set_index("id")
+
+    def features(
+        self,
+        collection: str,
+        bbox: Box | None = None,
+        filter: str | None = None,  # noqa: A002
+        datetime: str | None = None,
+        limit: int | None = None,
+        titles: bool = False,
+    ) -> gpd.GeoDataFrame:
+        """Features by fid, in CRS84 (longitude first), at most `limit`, all of them if None.
+
+        `bbox` is west, south, east, north in degrees; `filter` is CQL2 text; `datetime` an RFC 3339 instant, date or
+        interval. Dates become timestamps, instants in Beijing time. With `titles` each coded column gets one beside
+        it, named `<column>_title`, with the titles of the codes.
+        """
+        params: dict[str, object] = {"bbox": _box(bbox), "filter": filter, "datetime": datetime}
+        params["limit"] = _PAGE if limit is None else min(limit, _PAGE)
+        found: list[dict[str, Any]] = []
+        page = self._client.document(self._client.path("collections", collection, "items"), params)
+        while True:
+            found += page["features"]
+            following = next((x["href"] for x in page["links"] if x["rel"] == "next"), None)
+            if following is None or (limit is not None and len(found) >= limit):
+                break
+            page = self._client.follow(following)
+        attrs = self._attrs(collection)
+        frame = _frame(found[:limit], list(attrs["fields"]), "fid")
+        for name, kind in attrs.pop("kinds").items():
+            if kind == "date":
+                frame[name] = pd.to_datetime(frame[name], errors="coerce")
+            elif kind == "date-time":
+                instants = pd.to_datetime(frame[name], errors="coerce", utc=True, format="ISO8601")
+                frame[name] = instants.dt.tz_convert("Asia/Shanghai")
+        if titles:
+            for name, codes in attrs["codes"].items():
+                frame.insert(frame.columns.get_loc(name) + 1, f"{name}_title", frame[name].map(codes))
+        frame.attrs = attrs
+        return frame
+
+    def h3(
+        self,
+        collection: str,
+        resolution: int | None = None,
+        bbox: Box | None = None,
+        filter: str | None = None,  # noqa: A002
+        datetime: str | None = None,
+    ) -> gpd.GeoDataFrame:
+        """The points of a collection counted by H3 cells, by the index of the cell as text, as hexagons in CRS84.
+
+        `count` points, `density` per km2, `mix` points by code, and the most frequent code in the column of that
+        field. The resolution is chosen by the server if None; `attrs["resolution"]` says which it is.
+        """
+        params = {"resolution": resolution, "bbox": _box(bbox), "filter": filter, "datetime": datetime}
+        document = self._client.document(self._client.path("collections", collection, "h3"), params)
+        field = document.get("codeField")
+        frame = _frame(document["features"], ["count", "density", *([field, "mix"] if field else [])], "h3")
+        attrs = self._attrs(collection)
+        del attrs["kinds"]
+        attrs |= {"resolution": document["resolution"], "code_field": field, "count": document["count"]}
+        zh = self.language == "zh"
+        named = {"count": "数量" if zh else "Count", "density": "密度" if zh else "Density"}
+        attrs["fields"] = {**named, **({field: attrs["fields"][field]} if field else {})}
+        attrs["units"] = {"density": "个/km²" if zh else "per km²"}
+        frame.attrs = attrs
+        return frame
+
+    def map(
+        self,
+        data: gpd.GeoDataFrame | None = None,
+        column: str | None = None,
+        title: str | None = None,
+        base: bool = True,
+        height: int = 560,
+    ) -> OfflineMap:
+        """A folium map of `data` over the city's own base map; saved with `.save("map.html")` it needs no network.
+
+        `column` decides the colour: a number is put into classes of one hue, codes get a colour each (the eight most
+        frequent). If None, `count` for cells and one colour for everything else.
+        """
+        bounds = tuple(data.to_crs(_CRS).total_bounds) if data is not None and len(data) else None
+        found = OfflineMap(self._client, bounds or self._bounds(), height)
+        if base:
+            for name, about in base_layers(self._client):
+                found.add_base(name, about)
+        if data is not None:
+            draw(found, data.to_crs(_CRS), column, title)
+        return found
+
+    def _bounds(self) -> Box:
+        boxes = [
+            c["extent"]["spatial"]["bbox"][0]
+            for c in self._client.document("/collections")["collections"]
+            if "spatial" in c["extent"]
+        ]
+        if not boxes:
+            return (115.27, 35.75, 116.55, 37.05)
+        west, south, east, north = zip(*boxes, strict=True)
+        return min(west), min(south), max(east), max(north)
+
+    def _attrs(self, collection: str) -> dict[str, Any]:
+        """What the collection and its schema say, read once."""
+        if collection not in self._about:
+            about = self._client.document(self._client.path("collections", collection))
+            schema = self._client.document(self._client.path("collections", collection, "schema"))
+            own = {k: v for k, v in schema["properties"].items() if "x-ogc-role" not in v}
+            self._about[collection] = {
+                "collection": collection,
+                "title": about["title"],
+                "synthetic": about["synthetic"],
+                "sources": [s["title"] for s in about["sources"]],
+                "updated": about.get("updated"),
+                "language": self.language,
+                "fields": {name: p.get("title", name) for name, p in own.items()},
+                "units": {name: p["x-ogc-unit"] for name, p in own.items() if "x-ogc-unit" in p},
+                "codes": {name: codes for name, p in own.items() if (codes := _codes(p))},
+                "kinds": {name: p["format"] for name, p in own.items() if p.get("format") in ("date", "date-time")},
+            }
+        return {k: dict(v) if isinstance(v, dict) else v for k, v in self._about[collection].items()}
+
+
+def _box(box: Box | None) -> str | None:
+    return None if box is None else ",".join(repr(float(n)) for n in box)
+
+
+def _codes(entry: dict[str, Any]) -> dict[str, str]:
+    """Title by code of a property that has a code list."""
+    options = [*entry.get("oneOf", ()), *entry.get("anyOf", ())]
+    return {o["const"]: o.get("title", o["const"]) for o in options if "const" in o}
+
+
+def _frame(features: list[dict[str, Any]], columns: list[str], index: str) -> gpd.GeoDataFrame:
+    """GeoJSON features as a frame; columns there are even if no feature is."""
+    ids = pd.Index([f["id"] for f in features], name=index)
+    plain = [{"type": "Feature", "geometry": f["geometry"], "properties": {}} for f in features]
+    values = {name: [f["properties"].get(name) for f in features] for name in columns}
+    if not features:
+        return gpd.GeoDataFrame(values, geometry=[], crs=_CRS, index=ids)
+    geometry = gpd.GeoDataFrame.from_features(plain, crs=_CRS).geometry.array
+    return gpd.GeoDataFrame(values, geometry=geometry, crs=_CRS, index=ids)
