@@ -15,7 +15,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from geocloud.search.text import stem_lengths
-from geocloud.search.vocabulary import Vocabulary
+from geocloud.search.vocabulary import NUMBERS, Vocabulary
 
 __all__ = ["Hits", "Names"]
 
@@ -87,7 +87,7 @@ class Names:
         """Reads one more character of each name in each way the question allows."""
         begun, weight = found
         standing = self._characters[begun + np.int32(matched)]
-        wanted = np.zeros(self._vocabulary.size + 1, bool)
+        wanted = np.zeros(NUMBERS, bool)
         for choice in self._vocabulary.choices(question[read:]):
             wanted[choice.ids] = True
             keep = np.flatnonzero(wanted[standing])

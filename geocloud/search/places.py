@@ -170,9 +170,9 @@ def _lines(layer_id: str, matches: Matches, score: NDArray[Any], count: int) -> 
 
 def _around(boxes: NDArray[np.float32]) -> Box:
     """The box around boxes, a metre wider so that single precision cuts nothing off."""
-    west, south = boxes[:, :2].min(axis=0).astype(float) - 1e-5
-    east, north = boxes[:, 2:].max(axis=0).astype(float) + 1e-5
-    return round(west, 6), round(south, 6), round(east, 6), round(north, 6)
+    west, south = boxes[:, :2].min(axis=0).tolist()
+    east, north = boxes[:, 2:].max(axis=0).tolist()
+    return round(west - 1e-5, 6), round(south - 1e-5, 6), round(east + 1e-5, 6), round(north + 1e-5, 6)
 
 
 def _nearness(matches: Matches, near: LonLat) -> NDArray[np.float32]:

@@ -26,27 +26,23 @@ _RECENT_SHARE, _RECENT_LEAST = 0.1, 5_000
 @dataclass(frozen=True, slots=True)
 class Matches:
     """Rows that match, each once: fid, how well by its best name (0 to 1), its box (west, south, east, north), and
-    a number that rows of one name share."""
+    for lines a number that rows of one name share."""
 
     fids: NDArray[np.int64]
     fit: Floats
     boxes: Floats
-    names: Integers
+    names: NDArray[np.int64]
 
     @staticmethod
     def joined(found: Sequence[Matches]) -> Matches:
-        """Matches of several segments as one; names of different segments keep different numbers."""
+        """Matches of several segments as one."""
         if len(found) == 1:
             return found[0]
-        base, parts = 0, []
-        for one in found:
-            parts.append(one.names + np.int32(base))
-            base += int(one.names.max(initial=-1)) + 1
         return Matches(
             np.concatenate([m.fids for m in found]),
             np.concatenate([m.fit for m in found]),
             np.concatenate([m.boxes for m in found]),
-            np.concatenate(parts),
+            np.concatenate([m.names for m in found]),
         )
 
 
@@ -63,6 +59,9 @@ class Segment:
         folded, row, name_field = _entries(rows, len(plan.names))
         encoded = folded.dictionary_encode()
         self._names = Names(encoded.dictionary, vocabulary)
+        # Of lines, what a name is known by in every segment; of other rows nobody asks.
+        known_by = [hash(text) for text in encoded.dictionary.to_pylist()] if plan.lines else []
+        self._known_by = np.array(known_by, np.int64)
         number = encoded.indices.to_numpy(zero_copy_only=False)
         order = np.argsort(number, kind="stable")
         self._row, self._field = row[order], name_field[order]
@@ -99,7 +98,8 @@ class Segment:
         entry = np.repeat(begin - (np.cumsum(count) - count), count) + np.arange(int(count.sum()))
         row, field = self._row[entry], self._field[entry]
         fit = np.repeat(hits.fit, count) * self._weights[field]
-        number = np.repeat(hits.names, count)
+        names = self._known_by[hits.names] if self._known_by.size else hits.names.astype(np.int64)
+        number = np.repeat(names, count)
         if field.any():
             # Some rows may have matched by several of their names.
             order = np.lexsort((-fit, row))

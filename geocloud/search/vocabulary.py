@@ -16,16 +16,19 @@ import numpy as np
 import pypinyin
 from numpy.typing import NDArray
 
-__all__ = ["READINGS_MAX", "Choice", "Vocabulary", "readings_of"]
+__all__ = ["NUMBERS", "READINGS_MAX", "Choice", "Vocabulary", "readings_of"]
 
 # Readings kept for a character; the dictionary puts the usual ones first, and none has more than seven.
 READINGS_MAX = 8
 # Readings that only words of place names have, so that the dictionary of single characters lacks them (乐亭).
 _IN_PLACE_NAMES = {"乐": "lao"}
 _SEPARATOR = "\n"
-_TYPED, _READ, _READ_RARELY, _BEGUN, _INITIAL = 1.0, 0.82, 0.72, 0.68, 0.55
+# What a character is worth by how it was typed: itself, a whole reading, the beginning of one, its first letter; and
+# what is taken off where the reading is not its usual one.
+_TYPED, _READ, _BEGUN, _INITIAL, _UNUSUAL = 1.0, 0.82, 0.68, 0.55, 0.1
 _LONGEST_SYLLABLE = 6
-_FULL = 65_535
+# Numbers there can be of characters.
+NUMBERS = 65_536
 
 Ids = NDArray[np.uint16]
 
@@ -88,39 +91,37 @@ class Vocabulary:
         first = rest[0]
         found = [Choice(1, self._numbered("typed", first), _TYPED)]
         if "a" <= first <= "z":
-            found.append(Choice(1, self._numbered("initial", first), _INITIAL))
-            if rest[:2] in ("zh", "ch", "sh"):
-                found.append(Choice(2, self._numbered("initial", rest[:2]), _INITIAL))
+            initials = [first] + [rest[:2]] * (rest[:2] in ("zh", "ch", "sh"))
+            ways = [(len(initial), "begun", initial, _INITIAL) for initial in initials]
             for length in range(1, min(_LONGEST_SYLLABLE, len(rest)) + 1):
-                syllable = rest[:length]
-                if syllable in self._usual:
-                    found.append(Choice(length, self._numbered("usual", syllable), _READ))
-                if syllable in self._rare:
-                    found.append(Choice(length, self._numbered("rare", syllable), _READ_RARELY))
+                ways.append((length, "whole", rest[:length], _READ))
             if 2 <= len(rest) < _LONGEST_SYLLABLE:
-                found.append(Choice(len(rest), self._numbered("begun", rest), _BEGUN))
+                ways.append((len(rest), "begun", rest, _BEGUN))
+            for length, kind, letters, weight in ways:
+                found.append(Choice(length, self._numbered(f"{kind} usual", letters), weight))
+                found.append(Choice(length, self._numbered(f"{kind} rare", letters), weight - _UNUSUAL))
         return [choice for choice in found if choice.ids.size]
 
     def _numbered(self, kind: str, text: str) -> Ids:
+        if kind == "typed":
+            numbers = self._number[[ord(text)]]
+            return numbers[numbers > 0]
         classes = self._classes
         ids = classes.get((kind, text))
         if ids is None:
-            if kind == "typed":
-                numbers = self._number[[ord(text)]]
-                return numbers[numbers > 0]
-            if kind == "usual":
-                chosen = list(self._usual.get(text, ()))
-            elif kind == "rare":
-                chosen = list(self._rare.get(text, ()))
+            how, _, whose = kind.partition(" ")
+            table = self._usual if whose == "usual" else self._rare
+            if how == "whole":
+                chosen = list(table.get(text, ()))
             else:
-                lists = [list(v) for table in (self._usual, self._rare) for k, v in list(table.items())
-                         if k.startswith(text) and (kind == "initial" or k != text)]  # fmt: skip
-                chosen = [n for found in lists for n in found]
+                chosen = [
+                    n for reading, numbers in list(table.items()) if reading.startswith(text) for n in list(numbers)
+                ]
             ids = classes[kind, text] = np.unique(np.array(chosen, np.uint16))
         return ids
 
     def _add(self, point: int) -> None:
-        if self.size >= _FULL:
+        if self.size >= NUMBERS - 1:
             # No city's names get here; a character beyond is simply not found by itself.
             return
         for place, reading in enumerate(readings_of(chr(point))):
