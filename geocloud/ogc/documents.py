@@ -57,6 +57,7 @@ def landing(ctx: Context) -> Document:
             link(url("/conformance"), f"{REL}conformance", _JSON, say("符合的标准", "Conformance declaration")),
             link(url("/collections"), "data", _JSON, say("数据集", "Collections")),
             link(url("/collections"), f"{REL}data", _JSON, say("数据集", "Collections")),
+            link(url("/map"), "related", _HTML, say("网页地图", "The web map")),
         ],
     }
 

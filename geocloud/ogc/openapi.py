@@ -7,7 +7,15 @@ Paths are templated and the collection ids are one enum, so that it stays small 
 from __future__ import annotations
 
 from geocloud import __version__
-from geocloud.ogc import openapi_edit, openapi_h3, openapi_measure, openapi_qgis, openapi_search, openapi_styles
+from geocloud.ogc import (
+    openapi_edit,
+    openapi_h3,
+    openapi_map,
+    openapi_measure,
+    openapi_qgis,
+    openapi_search,
+    openapi_styles,
+)
 from geocloud.ogc.context import CRS84, CRS_URIS, STORAGE_CRS, Context, Document
 from geocloud.ogc.openapi_schemas import schemas
 
@@ -71,6 +79,7 @@ def _paths(ctx: Context) -> Document:
         ),
         f"{one}/items": get.items(),
         f"{one}/items/{{featureId}}": get.item(),
+        **openapi_map.paths(ctx),
         **openapi_measure.paths(ctx),
         **openapi_h3.paths(ctx),
         **openapi_qgis.paths(ctx),
