@@ -25,6 +25,7 @@ _TITLES = {
     "unknown-layer": ("没有这个图层", "No such layer"),
     "unknown-item": ("没有这个要素", "No such feature"),
     "unknown-tile": ("没有这个瓦片", "No such tile"),
+    "not-seeded": ("尚无瓦片档案", "No tile archive yet"),
     "not-acceptable": ("不提供这种格式", "Format not offered"),
     "too-large": ("超出上限", "Over a limit"),
     "edit": ("更改未被接受", "The change is refused"),

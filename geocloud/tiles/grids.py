@@ -60,9 +60,9 @@ class Grid:
 
     id: str
     srid: int
-    document: Mapping[str, Any] = field(repr=False)
-    matrices: Mapping[str, tuple[int, int, float, int]] = field(repr=False)
-    origin: tuple[float, float] = field(repr=False)
+    document: Mapping[str, Any] = field(repr=False, compare=False)
+    matrices: Mapping[str, tuple[int, int, float, int]] = field(repr=False, compare=False)
+    origin: tuple[float, float] = field(repr=False, compare=False)
 
     @property
     def first(self) -> int:

@@ -262,10 +262,12 @@ def _counted_cells(query: _Query, kind: Kind, depth: int) -> str:
 
 def _cell_range(tile: Tile, level: int) -> tuple[int, int, int, int]:
     """First and last column and row of Web Mercator's quadtree cells of a level that a tile holds or touches."""
+    depth = level - tile.zoom
+    left, right = tile.col << depth, ((tile.col + 1) << depth) - 1
     if tile.grid.srid == 3857:
-        depth = level - tile.zoom
-        return tile.col << depth, ((tile.col + 1) << depth) - 1, tile.row << depth, ((tile.row + 1) << depth) - 1
-    return cells_of(tile.lonlat(), level)
+        return left, right, tile.row << depth, ((tile.row + 1) << depth) - 1
+    # Columns of all grids are equal parts of longitude; rows of Mercator are not those of latitude.
+    return left, right, *cells_of(tile.lonlat(), level)[2:]
 
 
 def _cell_shape(query: _Query, kind: Kind, depth: int) -> str:
