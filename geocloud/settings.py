@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import pydantic_settings
 from pydantic import Field, FilePath, ValidationError
@@ -178,6 +178,13 @@ class WebSettings(_Group):
     )
     h3_cells_max: int = Field(20_000, ge=1, description="Most H3 cells in an answer; more are refused.")
     drawn_max: int = Field(2_000, ge=1, description="Features drawn on an HTML page; the rest are counted beside it.")
+    map_embed_origins: tuple[Annotated[str, Field(pattern=r"^https?://(\*\.)?[A-Za-z0-9.\-]+(:\d{1,5})?$")], ...] = (
+        Field(
+            (),
+            description="Origins whose pages may show the map in a frame, as a JSON list such as "
+            '`["https://www.example.org"]`; this host always may.',
+        )
+    )
     stream_chunk_rows: int = Field(1_000, ge=1, description="Features per chunk of a streamed answer.")
     cache_mb: int = Field(
         128, ge=0, description="Memory in MB per worker for answers kept while what they were made from is unchanged."

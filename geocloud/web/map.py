@@ -30,9 +30,8 @@ Handler = Callable[[Service, Ask, dict[str, str]], Awaitable[Answer]]
 _STATIC = Path(__file__).parent / "static"
 # What pages may do, and beside it a worker from this host, which cuts tiles into triangles, and pictures made here.
 _POLICY = (
-    b"content-security-policy",
-    b"default-src 'none'; style-src 'self'; script-src 'self'; worker-src 'self' blob:; img-src 'self' data: blob:; "
-    b"font-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'self'",
+    "default-src 'none'; style-src 'self'; script-src 'self'; worker-src 'self' blob:; img-src 'self' data: blob:; "
+    "font-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors"
 )
 
 
@@ -52,10 +51,12 @@ async def _page(service: Service, ask: Ask, _params: dict[str, str]) -> Answer:
             zh_city=city.city_name_zh,
             en_city=city.city_name_en,
             missing=missing,
+            embed=" ".join(service.settings.web.map_embed_origins),
         )
         .encode()
     )
-    headers = [said_in(ctx), _POLICY]
+    policy = " ".join((_POLICY, "'self'", *service.settings.web.map_embed_origins)).encode()
+    headers = [said_in(ctx), (b"content-security-policy", policy)]
     token = None if missing else service.catalogue
     return Answer(body, "text/html; charset=utf-8", headers=headers, etag=etag_of(body), document=True, token=token)
 

@@ -203,7 +203,8 @@ export class MapView {
   /**
    * Draws this map's layers on another map and keeps them the same until the returned function is called.
    * @param {any} other
-   * @param {{layers?: string[], date?: string | null}} [options] Other layers or another date than on this map.
+   * @param {{layers?: string[], date?: string | null, style?: any}} [options] Other layers, another date or another
+   *   style of the city than on this map.
    * @returns {Promise<() => void>}
    */
   async styleFor(other, options = {}) {
@@ -212,7 +213,7 @@ export class MapView {
       const wish = this.wish();
       if (options.layers) wish.visible = options.layers;
       if ("date" in options) wish.date = options.date ?? null;
-      other.setStyle(compose(this.#style, wish, this.#app.layers, this.#base()), { diff: true });
+      other.setStyle(compose(options.style ?? this.#style, wish, this.#app.layers, this.#base()), { diff: true });
     };
     draw();
     const ends = [this.#app.on("layers", draw)];

@@ -54,7 +54,8 @@ export class Overlay {
     const entry = { shape, element: this.#make(shape, name) };
     this.#entries.set(name, entry);
     this.#place(entry);
-    this.svg.append(entry.element);
+    // Pins and labels stand above areas.
+    this.svg.insertBefore(entry.element, isPlaced(shape) ? null : this.svg.querySelector("g"));
   }
 
   /**

@@ -2,7 +2,7 @@
 // The printed page: title, map, scale bar in metres, north where it is turned, legend of what is on it, date of the
 // data, sources, coordinate reference system.
 
-import { legendOf } from "../legend.js";
+import { drawLegend, readLegend } from "./key.js";
 import { distance } from "./geodesic.js";
 import { outline, PIN } from "./overlay.js";
 import { FAINT, INK, LINE, Paper, SIZES } from "./paper.js";
@@ -21,7 +21,7 @@ import { render } from "./render.js";
 const MARGIN = 10;
 const GAP = 4;
 const HEAD = 13;
-const FOOT = 17;
+const FOOT = 15;
 /** Millimetres of a CSS pixel. */
 const PIXEL = 25.4 / 96;
 const DANGER = "#b3372f";
@@ -76,8 +76,10 @@ export async function drawPage(app, wish, shapes, split) {
   const place = layout(wish);
   const frame = frameOf(app, wish);
   const dense = (wish.dpi / 96) * (place.map.width / PIXEL / frame.width);
-  const drawn = await render(app, frame, dense);
-  const other = split && await render(app, frame, dense, { ...(split.layers && { layers: split.layers }), ...(split.date && { date: split.date }) });
+  // Paper is white, whatever the screen is.
+  const style = await app.fetchJSON(app.url(`/styles/city?lang=${app.lang}&dark=false`));
+  const drawn = await render(app, frame, dense, { style });
+  const other = split && await render(app, frame, dense, { style, ...(split.layers && { layers: split.layers }), ...(split.date && { date: split.date }) });
   const paper = new Paper(place.width, place.height, wish.dpi);
   const { map } = place;
   const { context } = paper;
@@ -95,23 +97,26 @@ export async function drawPage(app, wish, shapes, split) {
   head(app, paper, place, wish, scale);
   const ids = [...new Set([...app.visible(), ...(split?.layers ?? [])])].reverse();
   const seen = merged(drawn.seen, other?.seen);
-  const groups = await groupsOf(app, ids.filter((id) => seen.has(id)), seen);
-  legend(app, paper, place, groups);
+  const groups = await readLegend(app, ids, seen, frame.zoom);
+  drawLegend(app, paper, place.legend, place.columns, groups);
   foot(app, paper, place, ids.filter((id) => seen.has(id)), split);
   const at = (/** @type {number} */ x, /** @type {number} */ y) => {
     const { lng, lat } = drawn.unproject([x, y]);
     return /** @type {[number, number]} */ ([lng, lat]);
   };
   const corners = [at(0, frame.height), at(0, 0), at(frame.width, 0), at(frame.width, frame.height)];
-  return { paper, place: { ...map, corners }, scale, layers: groups.map((g) => g.id) };
+  return { paper, place: { ...map, corners }, scale, layers: groups.map((g) => g.layer.id) };
 }
 
 /**
- * @param {Map<string, Set<string>>} a
- * @param {Map<string, Set<string>>} [b]
+ * @param {Map<string, import("./render.js").Seen>} a
+ * @param {Map<string, import("./render.js").Seen>} [b]
  */
 function merged(a, b) {
-  for (const [id, codes] of b ?? []) a.set(id, new Set([...(a.get(id) ?? []), ...codes]));
+  for (const [id, { codes, kinds }] of b ?? []) {
+    const before = a.get(id);
+    a.set(id, { codes: new Set([...(before?.codes ?? []), ...codes]), kinds: new Set([...(before?.kinds ?? []), ...kinds]) });
+  }
   return a;
 }
 
@@ -199,7 +204,8 @@ function furniture(app, paper, { map }, scale, bearing) {
   const [x, y] = [map.x + 4, map.y + map.height - 4];
   const words = (/** @type {number} */ m) => m.toLocaleString("en-US", { maximumFractionDigits: 2 });
   const last = `${words(metres)} ${app.t("米", "m")}`;
-  paper.box(x - 2, y - 6.6, width + 4 + paper.measure(last, 2.6), 8.6, { fill: "rgba(255,255,255,0.88)" });
+  const end = width - paper.measure(words(metres), 2.6) / 2 + paper.measure(last, 2.6);
+  paper.box(x - 2, y - 6.6, end + 4, 8.6, { fill: "rgba(255,255,255,0.88)" });
   for (let i = 0; i < 4; i++) {
     paper.box(x + (width * i) / 4, y - 1.4, width / 4, 1.4, { fill: i % 2 ? "#ffffff" : INK, stroke: INK, line: 0.15 });
   }
@@ -242,92 +248,6 @@ function head(app, paper, place, wish, scale) {
   const side = paper.text(said, width - MARGIN, MARGIN + 6.2, 3, { colour: FAINT, align: "right" });
   const title = wish.title || app.t(`${app.catalogue.city.zh}地图`, `Map of ${app.catalogue.city.en}`);
   paper.text(paper.cut(title, width - 2 * MARGIN - side - 6, 6.4, true), map.x, MARGIN + 6.6, 6.4, { bold: true });
-}
-
-/**
- * Legend entries of what is on the map: classes that were drawn, all of a layer that shows none by code.
- * @param {App} app
- * @param {string[]} ids
- * @param {Map<string, Set<string>>} seen
- */
-async function groupsOf(app, ids, seen) {
-  return Promise.all(ids.map(async (id) => {
-    const layer = /** @type {import("../types.js").Layer} */ (app.layers.get(id));
-    const all = await legendOf(app, layer).catch(() => []);
-    const codes = [...(seen.get(id) ?? [])];
-    const drawn = all.filter((e) => e.value === null || codes.some((code) => code === e.value || code.startsWith(String(e.value))));
-    const entries = codes.length && drawn.length ? drawn : all;
-    return { id, layer, entries: entries.length > 1 ? entries : [], colour: entries[0]?.color ?? layer.color, shape: entries[0]?.shape };
-  }));
-}
-
-/**
- * @param {App} app
- * @param {Paper} paper
- * @param {ReturnType<typeof layout>} place
- * @param {Awaited<ReturnType<typeof groupsOf>>} groups
- */
-function legend(app, paper, { legend: box, columns }, groups) {
-  paper.text(app.t("图例", "Legend"), box.x, box.y + 3.4, 3.6, { bold: true });
-  const top = box.y + 6;
-  const rows = groups.flatMap((g) => [
-    { text: app.words.text(g.layer.title), colour: g.entries.length ? null : g.colour, shape: g.shape, layer: g.layer, bold: g.entries.length > 0 },
-    ...g.entries.map((e) => ({ text: e.label, colour: e.color, shape: e.shape, layer: g.layer, bold: false })),
-  ]);
-  const room = box.height - 6;
-  // A full legend is set smaller before it is set in more columns.
-  let [size, count] = [2.8, columns];
-  while (Math.floor(room / (size * 1.65)) * count < rows.length && size > 2) size -= 0.2;
-  if (Math.floor(room / (size * 1.65)) * count < rows.length) count += 1;
-  const pitch = size * 1.65;
-  const deep = Math.max(1, Math.floor(room / pitch));
-  const most = deep * count;
-  const shown = rows.length > most ? rows.slice(0, most - 1) : rows;
-  const width = (box.width - (count - 1) * 3) / count;
-  const filled = columns > 1 ? Math.max(Math.ceil(shown.length / count), Math.min(deep, 4)) : deep;
-  shown.forEach((row, i) => {
-    const x = box.x + Math.floor(i / filled) * (width + 3);
-    const y = top + (i % filled) * pitch + pitch * 0.7;
-    const indent = row.colour ? 7 : 0;
-    if (row.colour) swatch(paper, row, x, y - size * 0.85, 5.2, size);
-    const mark = row.layer.synthetic && (row.bold || !rows.some((r) => r.layer === row.layer && r.bold)) ? app.t("示例数据", "Sample") : "";
-    const markWidth = mark ? paper.measure(mark, size * 0.8) + 1 : 0;
-    const text = paper.cut(row.text, width - indent - markWidth, size, row.bold);
-    const end = x + indent + paper.text(text, x + indent, y, size, { bold: row.bold });
-    if (mark) paper.text(mark, end + 1, y, size * 0.8, { colour: DANGER });
-  });
-  if (shown.length < rows.length) {
-    const rest = rows.length - shown.length;
-    paper.text(app.t(`另有 ${rest} 项，见在线地图`, `${rest} more on the web map`), box.x, box.y + box.height - 0.6, size, { colour: FAINT });
-  }
-}
-
-/**
- * @param {Paper} paper
- * @param {{colour: string | null, shape?: string, layer: import("../types.js").Layer}} row
- * @param {number} x
- * @param {number} y
- * @param {number} width
- * @param {number} height
- */
-function swatch(paper, row, x, y, width, height) {
-  const { context } = paper;
-  const colour = row.colour ?? INK;
-  const kind = row.shape ?? row.layer.geometry;
-  if (/point|circle|icon/.test(kind)) {
-    context.beginPath();
-    context.arc(x + width / 2, y + height / 2, height * 0.45, 0, 2 * Math.PI);
-    context.fillStyle = colour;
-    context.fill();
-    context.strokeStyle = "rgba(31,42,48,0.45)";
-    context.lineWidth = 0.15;
-    context.stroke();
-  } else if (/line/.test(kind)) {
-    paper.box(x, y + height / 2 - 0.55, width, 1.1, { fill: colour, stroke: "rgba(31,42,48,0.35)", line: 0.1 });
-  } else {
-    paper.box(x, y, width, height, { fill: colour, stroke: "rgba(31,42,48,0.45)", line: 0.15 });
-  }
-  if (row.layer.synthetic) paper.hatch(x, y, width, height);
 }
 
 /**

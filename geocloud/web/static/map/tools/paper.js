@@ -25,7 +25,7 @@ export class Paper {
     this.canvas = document.createElement("canvas");
     this.canvas.width = Math.round(width * this.scale);
     this.canvas.height = Math.round(height * this.scale);
-    const context = this.canvas.getContext("2d", { alpha: false });
+    const context = this.canvas.getContext("2d", { alpha: false, willReadFrequently: true });
     if (!context) throw new Error("the browser cannot draw a page of this size");
     this.context = context;
     context.scale(this.canvas.width / width, this.canvas.height / height);

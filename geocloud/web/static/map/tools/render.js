@@ -12,9 +12,11 @@ import { collectionOf } from "../compose.js";
  * @property {number} width In CSS pixels, 96 to the inch.
  * @property {number} height
  *
+ * @typedef {{codes: Set<string>, kinds: Set<string>}} Seen Codes of classes; kinds of aggregates, and `ring`.
+ *
  * @typedef {object} Drawn
  * @property {HTMLCanvasElement} canvas
- * @property {Map<string, Set<string>>} seen Codes of the classes drawn, by collection.
+ * @property {Map<string, Seen>} seen What was drawn of each collection.
  * @property {(place: [number, number]) => {x: number, y: number}} project To CSS pixels of the frame.
  * @property {(point: [number, number]) => {lng: number, lat: number}} unproject
  */
@@ -27,7 +29,7 @@ const PATIENCE = 90_000;
  * @param {App} app
  * @param {Frame} frame
  * @param {number} dense
- * @param {{layers?: string[], date?: string | null}} [options] As of `app.styleFor`.
+ * @param {{layers?: string[], date?: string | null, style?: any}} [options] As of `app.styleFor`.
  * @returns {Promise<Drawn>}
  */
 export async function render(app, frame, dense, options = {}) {
@@ -94,22 +96,25 @@ function settled(app, map) {
 /**
  * @param {App} app
  * @param {any} map
- * @returns {Map<string, Set<string>>}
+ * @returns {Map<string, Seen>}
  */
 function classesOf(app, map) {
-  /** @type {Map<string, Set<string>>} */
+  /** @type {Map<string, Seen>} */
   const seen = new Map();
   for (const feature of map.queryRenderedFeatures()) {
     const id = collectionOf(feature.layer);
     const layer = id === null ? undefined : app.layers.get(id);
     if (!id || !layer) continue;
-    const codes = seen.get(id) ?? new Set();
-    seen.set(id, codes);
-    const code = layer.colorBy ? feature.properties[layer.colorBy] : undefined;
+    const { codes, kinds } = seen.get(id) ?? { codes: new Set(), kinds: new Set() };
+    seen.set(id, { codes, kinds });
+    const { properties: p } = feature;
+    const code = layer.colorBy ? p[layer.colorBy] : undefined;
     if (code !== undefined && code !== null) codes.add(String(code));
-    if (feature.properties.mix) {
+    if (p.overview) kinds.add(p.overview);
+    if (feature.layer.id.includes("ring")) kinds.add("ring");
+    if (p.mix) {
       try {
-        Object.keys(JSON.parse(feature.properties.mix)).forEach((key) => codes.add(key));
+        Object.keys(JSON.parse(p.mix)).forEach((key) => codes.add(key));
       } catch {
         // A mix that cannot be read names no class.
       }

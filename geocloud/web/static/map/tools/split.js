@@ -3,6 +3,7 @@
 
 import { h, icon, ICONS } from "../dom.js";
 import { choice, labelled } from "./kit.js";
+import { overlayOf } from "./overlay.js";
 
 const ICON = "M4 5h16v14H4zM12 3v18M8 10l-2 2 2 2M16 10l2 2-2 2";
 /** How far the divider goes, in percent of the map. */
@@ -42,7 +43,9 @@ export default function install(app) {
     app.state.set("split", write({ .../** @type {Split} */ (now), ...part }), { step });
 
   function begin() {
-    stage.append(canvas, divider, left, right);
+    // Below what tools have drawn, above the first map.
+    overlayOf(app).svg.before(canvas);
+    stage.append(divider, left, right);
     const { maplibre, map } = app;
     other = new maplibre.Map({
       container: canvas, style: { version: 8, sources: {}, layers: [] }, ...camera(), interactive: false,
@@ -110,11 +113,17 @@ export default function install(app) {
     const { t, words } = app;
     const dated = (/** @type {string | null} */ date) => (date ? words.date(date.slice(0, 10)) : t("现在", "Now"));
     const mine = app.state.get("date");
-    const layers = (/** @type {string[]} */ ids) => t(`${ids.length} 个图层`, `${ids.length} layers`);
-    const say = (/** @type {string | null} */ date, /** @type {string[]} */ ids) =>
-      [(now?.date || mine) && dated(date), now?.layers && layers(ids)].filter(Boolean).join(" · ") || t("相同", "The same");
-    left.textContent = say(mine, app.visible());
-    right.textContent = say(now.date ?? mine, now.layers ?? app.visible());
+    const title = (/** @type {string} */ id) => words.text(app.layers.get(id)?.title);
+    const here = app.visible();
+    const there = now.layers ?? here;
+    const more = there.filter((id) => !here.includes(id));
+    const less = here.filter((id) => !there.includes(id));
+    const some = (/** @type {string[]} */ ids) => ids.slice(0, 2).map(title).join(t("、", ", ")) + (ids.length > 2 ? t(" 等", " …") : "");
+    const differs = [more.length && t(`加 ${some(more)}`, `with ${some(more)}`), less.length && t(`无 ${some(less)}`, `without ${some(less)}`)].filter(Boolean);
+    const say = (/** @type {string | null} */ date, /** @type {string} */ layers) =>
+      [(now?.date || mine) && dated(date), now?.layers && layers].filter(Boolean).join(" · ") || t("两侧相同", "Both sides alike");
+    left.textContent = say(mine, t("左侧图层", "Layers of the left"));
+    right.textContent = say(now.date ?? mine, differs.join(t("，", ", ")) || t("图层相同", "the same layers"));
   }
 
   function form() {
