@@ -156,7 +156,7 @@ class Archive:
         for first, run, offset, length in zip(self._id_at, self._run_at, self._offset_at, self._length_at, strict=True):
             digest = digest_of(self._map[offset : offset + length])
             for number in range(first, first + run):
-                yield Stored(number, digest, length, offset, self._read)
+                yield Stored(number, digest, length, offset, self.part)
 
     def tiles(self) -> Iterator[tuple[int, int, int, memoryview]]:
         """Every tile as (z, x, y, gzip-compressed MVT)."""
@@ -169,7 +169,8 @@ class Archive:
             for number in range(first, first + run):
                 yield offset, (*tileid_to_zxy(number), self._map[offset : offset + length])
 
-    def _read(self, offset: int, length: int) -> memoryview:
+    def part(self, offset: int, length: int) -> memoryview:
+        """Bytes of the file itself."""
         return self._map[offset : offset + length]
 
     def _part(self, offset: int, length: int) -> memoryview:

@@ -17,10 +17,10 @@ import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from geocloud.errors import TileError
+from geocloud.errors import NotSeeded, TileError
 from geocloud.tiles.archive import Archive, Description, Empty
 
-__all__ = ["Archives", "archive_path", "found_archives", "newest_archives", "parts_of_name"]
+__all__ = ["Archives", "archive_path", "found_archives", "newest_archives", "not_seeded", "parts_of_name"]
 
 log = logging.getLogger(__name__)
 
@@ -122,6 +122,16 @@ def newest_archives(folder: Path, identity: str, known: Mapping[str, Archive] | 
                 opened[name] = archive
                 break
     return opened
+
+
+def not_seeded(name: str) -> NotSeeded:
+    """The error that says how an archive is made."""
+    return NotSeeded(
+        f"There is no tile archive of {name}.",
+        f"{name} 尚无瓦片档案。",
+        todo_en=f"Whoever runs this service makes it with `geocloud tiles seed {name}`.",
+        todo_zh=f"请由服务管理员运行 `geocloud tiles seed {name}` 生成。",
+    )
 
 
 def _opened(path: Path, identity: str, before: Archive | None) -> Archive | None:

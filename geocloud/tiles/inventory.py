@@ -9,15 +9,14 @@ from pathlib import Path
 
 from geocloud.catalogue.publish import read_catalogue
 from geocloud.db.pool import connect
-from geocloud.errors import NotSeeded
 from geocloud.settings import Settings
 from geocloud.tiles.archive import Archive
-from geocloud.tiles.archives import found_archives, newest_archives
+from geocloud.tiles.archives import found_archives, newest_archives, not_seeded
 from geocloud.tiles.crew import MARGIN
 from geocloud.tiles.renew import changed_boxes, touched_cells
 from geocloud.tiles.seed import alone, usable
 
-__all__ = ["Entry", "clean", "inventory", "newest_of", "not_seeded"]
+__all__ = ["Entry", "clean", "inventory", "newest_of"]
 
 
 @dataclass(frozen=True)
@@ -71,16 +70,6 @@ def newest_of(url: str, settings: Settings, name: str) -> Archive:
     if archive is None:
         raise not_seeded(name)
     return archive
-
-
-def not_seeded(name: str) -> NotSeeded:
-    """The error that says how an archive is made."""
-    return NotSeeded(
-        f"There is no tile archive of {name}.",
-        f"{name} 尚无瓦片档案。",
-        todo_en=f"Whoever runs this service makes it with `geocloud tiles seed {name}`.",
-        todo_zh=f"请由服务管理员运行 `geocloud tiles seed {name}` 生成。",
-    )
 
 
 def clean(url: str, settings: Settings, *, every: bool = False, others: bool = False) -> list[tuple[Path, int]]:

@@ -30,7 +30,10 @@ _PAGE_POLICY = (
 )
 _SHARED: Headers = [
     (b"access-control-allow-origin", b"*"),
-    (b"access-control-expose-headers", b"content-crs, link, location, etag, ogc-numbermatched, ogc-numberreturned"),
+    (
+        b"access-control-expose-headers",
+        b"content-crs, content-range, link, location, etag, ogc-numbermatched, ogc-numberreturned",
+    ),
     (b"x-content-type-options", b"nosniff"),
     (b"vary", b"accept, accept-encoding, accept-language"),
 ]
@@ -53,6 +56,8 @@ class Answer:
     """What the answer was made from; it may be kept and sent again while this very object is current."""
     packed: bytes | None = None
     """The body as gzip where it is at hand like that, sent as it lies; `body` is empty then."""
+    length: int | None = None
+    """Bytes of a body in chunks, where that is known; it is sent as it lies then."""
 
 
 @dataclass(slots=True)
@@ -186,8 +191,10 @@ async def _send(ask: Ask, send: Send, answer: Answer) -> None:
         return
     # A stream is compressed with gzip at most: brotli at a useful quality holds the chunks back.
     # Events must not wait in a compressor for more of them.
-    encoding = "gzip" if ask.encoding and not answer.media_type.startswith("text/event-stream") else ""
-    await send({"type": "http.response.start", "status": answer.status, "headers": _headers(answer, encoding, None)})
+    as_it_lies = answer.length is not None or answer.media_type.startswith("text/event-stream")
+    encoding = "gzip" if ask.encoding and not as_it_lies else ""
+    headers = _headers(answer, encoding, answer.length)
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     if ask.method != "HEAD":
         packer = zlib.compressobj(_GZIP_LEVEL, zlib.DEFLATED, 31) if encoding else None
         async for chunk in answer.body:

@@ -29,6 +29,7 @@ from geocloud.errors import (
     LayerBusy,
     NotAcceptable,
     NotAuthorized,
+    NotSeeded,
     RequestError,
     RulesBroken,
     StyleError,
@@ -42,7 +43,7 @@ from geocloud.errors import (
 )
 from geocloud.features.request import unknown_parameter
 from geocloud.settings import Settings
-from geocloud.web import edit, events, h3, measure, qgis, search, styles, tiles, times
+from geocloud.web import archives, edit, events, h3, measure, qgis, search, styles, tiles, times
 from geocloud.web.answer import Answer, etag_of, is_match, send_answer, send_kept, send_not_modified
 from geocloud.web.ask import Ask, Receive, Scope, Send
 from geocloud.web.assets import Assets
@@ -59,6 +60,7 @@ STATUS: tuple[tuple[type[Exception], int], ...] = (
     (UnknownCollection, 404),
     (UnknownItem, 404),
     (UnknownTile, 404),
+    (NotSeeded, 404),
     (NotAcceptable, 406),
     (TooLarge, 413),
     (NotAuthorized, 401),
@@ -113,6 +115,7 @@ class _Application:
             ("/collections/{collection}/schema", _collection_document(ogc.schema, "schema", _SCHEMA)),
             ("/health", _health),
             *events.ROUTES,
+            *archives.ROUTES,
             *tiles.ROUTES,
             *MAP_ROUTES,
             *measure.ROUTES,
