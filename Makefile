@@ -2,11 +2,12 @@
 # Each command does its own set-up: quick when nothing changed, told what is missing when it cannot.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help run test bench lint setup docs constraints
+.PHONY: help run test test-qgis bench lint setup docs constraints
 
 help:
 	@echo "make run    a city that answers on http://127.0.0.1:8600/ (一键运行)"
 	@echo "make test   all tests, on a real PostGIS (测试)"
+	@echo "make test-qgis   the projects for QGIS, in real QGIS (QGIS 工程测试)"
 	@echo "make lint   ruff and mypy (代码检查)"
 	@echo "make bench  benchmarks with a table (性能测试)"
 	@echo "make setup  packages and Python environment only (仅安装环境)"
@@ -20,6 +21,12 @@ run: setup
 test:
 	@tools/setup.sh test
 	.venv/bin/pytest
+
+# The same tests run by `make test` are skipped where QGIS is not installed; this installs it.
+test-qgis:
+	@tools/setup.sh test
+	@tools/setup.sh qgis
+	.venv/bin/pytest tests/qgis
 
 lint:
 	@tools/setup.sh test

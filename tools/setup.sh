@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # Packages, Python environment and libraries of the web map for `make run` (no argument), `make test` (test) and
-# `make bench` (bench).
+# `make bench` (bench); QGIS alone for `make test-qgis` (qgis).
 # Run again it only compares checksums. Ends with 21 when packages are missing that it may not install.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -143,6 +143,22 @@ install_for_map() {
     say "缺少以下软件包，网页地图不完整：${wanted[*]}。"
 }
 
+# QGIS as Debian and Ubuntu package it, for the system's own Python.
+has_qgis() { QT_QPA_PLATFORM=offscreen /usr/bin/python3 -c 'import qgis.core' 2>/dev/null; }
+
+install_qgis() {
+    local wanted=(qgis python3-qgis qgis-providers)
+    if has_qgis; then return; fi
+    if [ -z "$may_install" ]; then refuse "${wanted[*]}"; fi
+    say "Installing QGIS (安装 QGIS) …"
+    "${root[@]}" apt-get update -q >&2
+    apt_install "${wanted[@]}" || refuse "${wanted[*]}"
+}
+
+if [ "$extra" = qgis ]; then
+    install_qgis
+    exit 0
+fi
 if [ -n "$needs_postgres" ] && [ -z "$(installed_postgres)" ]; then install_postgres; fi
 install_for_map
 # Everything but the map runs without its libraries, and the page says how to get them.
