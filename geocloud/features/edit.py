@@ -179,7 +179,7 @@ class Editor:
             row = await conn.fetchrow(statement.sql, *statement.args)
         if row is None:
             raise unknown_item(layer, str(fid))
-        return Written(fid, Version(row[1], row[2]), row[0])
+        return Written(fid, Version.of(row[1], row[2]), row[0])
 
     async def _match(self, layer: Layer, current: Written, how: How) -> None:
         if how.expected is not None and current.version not in how.expected:
@@ -243,7 +243,7 @@ class Keys:
 
 def _written(row: Any, notes: list[Violation]) -> Written:
     text = row[3]
-    return Written(row[0], Version(row[1], row[2]), text if isinstance(text, bytes) else text.encode(), notes)
+    return Written(row[0], Version.of(row[1], row[2]), text if isinstance(text, bytes) else text.encode(), notes)
 
 
 def _busy(layer: Layer) -> LayerBusy:

@@ -27,6 +27,11 @@ class Version:
     sys_from: datetime
     valid_from: datetime
 
+    @classmethod
+    def of(cls, sys_from: datetime, valid_from: datetime) -> Version:
+        """The version of a row as the driver gives it: infinite times are the ends of its calendar, without a zone."""
+        return cls(sys_from.replace(tzinfo=UTC), valid_from.replace(tzinfo=UTC))
+
     def text(self) -> str:
         """Both as microseconds since 2000 in base 36, `~` before negative ones, with a dot between."""
         return f"{_write(self.sys_from)}.{_write(self.valid_from)}"
@@ -57,7 +62,7 @@ def _versions(tags: Iterable[str]) -> Iterable[Version]:
 
 
 def _write(moment: datetime) -> str:
-    number = (moment.replace(tzinfo=UTC) - _EPOCH) // _MICROSECOND
+    number = (moment - _EPOCH) // _MICROSECOND
     digits, rest = "", abs(number)
     while rest:
         rest, place = divmod(rest, 36)

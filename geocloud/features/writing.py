@@ -17,6 +17,8 @@ from geocloud.features.version import Version
 
 __all__ = ["base_statement", "delete_statement", "insert_statement", "update_statement"]
 
+_INFINITE = {datetime.min: "-infinity", datetime.max: "infinity"}
+
 
 def insert_statement(layer: Layer, rows: Rows, output: Output, valid_from: datetime | None) -> Statement:
     """All rows, each returned as fid, sys_from, valid_from and text, in the order they came."""
@@ -93,10 +95,8 @@ def base_statement(layer: Layer, fid: int, version: Version) -> Statement:
 
 
 def _is(binder: Binder, fid: int, version: Version) -> str:
-    return (
-        f"t.fid = {binder.bind(fid, 'bigint')} AND t.sys_from = {binder.bind(version.sys_from, 'timestamptz')} "
-        f"AND t.valid_from = {binder.bind(version.valid_from, 'timestamptz')}"
-    )
+    written, holds = _moment(binder, version.sys_from), _moment(binder, version.valid_from)
+    return f"t.fid = {binder.bind(fid, 'bigint')} AND t.sys_from = {written} AND t.valid_from = {holds}"
 
 
 def _said(binder: Binder, at: datetime | None, correction: bool) -> str:
@@ -109,7 +109,8 @@ def _said(binder: Binder, at: datetime | None, correction: bool) -> str:
 
 
 def _moment(binder: Binder, moment: datetime | None) -> str:
-    text = None if moment is None else moment.isoformat()
+    """A time as text: the first and last of the calendar stand for what is infinite."""
+    text = None if moment is None else _INFINITE.get(moment.replace(tzinfo=None), moment.isoformat())
     return f"{binder.bind(text, 'text')}::timestamptz"
 
 

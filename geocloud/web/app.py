@@ -176,7 +176,7 @@ class _Endpoint:
         assert task is not None
         watch = None
         if ask.method not in self._writes:
-            # A change is not given up when its client goes away, and its body is still to be received.
+            # The body of a change is still to be received, and what has begun is not given up half way.
             watch = asyncio.get_running_loop().call_later(_WATCH_AFTER_S, _watch, receive, task)
         begun = False
 

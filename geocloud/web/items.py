@@ -97,7 +97,7 @@ async def item(service: Service, ask: Ask, layer: Layer, fid_text: str, file_for
         row = await conn.fetchrow(statement.sql, *statement.args)
     if row is None:
         raise unknown_item(layer, fid_text)
-    etag = item_etag(service, ask, layer, fid_text, Version(row[1], row[2]), ask.query, file_format, language)
+    etag = item_etag(service, ask, layer, fid_text, Version.of(row[1], row[2]), ask.query, file_format, language)
     if ask.if_none_match and is_match(ask.if_none_match, etag.encode()):
         return Answer(b"", "", 304, etag=etag)
     ctx = service.context(ask)

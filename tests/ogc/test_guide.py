@@ -13,8 +13,9 @@ import psycopg2
 import pytest
 from starlette.testclient import TestClient
 
+from geocloud.catalogue.keys import add_key
 from geocloud.catalogue.publish import sync
-from geocloud.catalogue.spec import read_layers
+from geocloud.catalogue.spec import Access, read_layers
 from geocloud.db.cluster import Urls
 from geocloud.settings import Settings
 from geocloud.web.app import create_app
@@ -22,14 +23,21 @@ from geocloud.web.app import create_app
 from .conftest import layers_folder
 
 GUIDE = Path(__file__).resolve().parents[2] / "docs" / "web-developers.md"
+# Method, address, headers and body of a change, as the guide writes it over several lines.
+CHANGES = re.findall(
+    r"curl -i -X (\w+) '([^']+)' \\\n(?:  .*\\\n)*?  -H 'Content-Type: ([^']+)' -d '([^']+)'",
+    GUIDE.read_text(encoding="utf-8"),
+)
 ADDRESSES = re.findall(r"curl '([^']+)'", GUIDE.read_text(encoding="utf-8"))
 
 
 @pytest.fixture(scope="module")
 def client(urls: Urls, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
-    """The application in this process over the project's layers, with one county."""
+    """The application in this process over the project's layers, with one county, which may be edited."""
     conn = psycopg2.connect(urls.owner)
-    sync(conn, *read_layers(layers_folder()))
+    layers, codes = read_layers(layers_folder())
+    layers["base.county"] = layers["base.county"].model_copy(update={"access": Access(edit=True)})
+    sync(conn, layers, codes)
     with conn, conn.cursor() as cur:
         cur.execute(
             "INSERT INTO base.county (code, name, kind, population, geom) "
@@ -38,9 +46,10 @@ def client(urls: Urls, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tes
         )
     conn.close()
     with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GEOCLOUD_EDITING", "true")
         patch.setenv("GEOCLOUD_HOME", str(tmp_path_factory.mktemp("home")))
         settings = Settings.read()
-    with TestClient(create_app(settings, urls.reader), base_url="http://127.0.0.1:8600") as client:
+    with TestClient(create_app(settings, urls.reader, urls.writer), base_url="http://127.0.0.1:8600") as client:
         yield client
 
 
@@ -50,6 +59,19 @@ def test_guide_address_is_answered_with_the_county(client, address):
     assert response.status_code == 200, response.text
     if urlsplit(address).path.endswith("/items"):
         assert "371502" in response.text and "东昌府区" in response.text
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=[c[0] for c in CHANGES])
+def test_guide_change_is_made(client, urls, change):
+    method, address, media_type, body = change
+    conn = psycopg2.connect(urls.owner)
+    headers = {"X-Api-Key": add_key(conn, f"guide-{method}", ["base.county"]), "Content-Type": media_type}
+    conn.close()
+    tag = client.get(address).headers["etag"]
+    answer = client.request(method, address, content=body, headers=headers | {"If-Match": tag})
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["properties"]["population"] == 901_000
+    assert CHANGES
 
 
 def test_guide_shows_every_kind_of_question():

@@ -118,6 +118,20 @@ def test_put_replaces_all_but_hidden_fields(edit: httpx.Client, table: Table) ->
     assert edit.get(path).headers["etag"] == changed.headers["etag"] != tag
 
 
+def test_row_that_was_always_so_can_be_changed(edit: httpx.Client, table: Table) -> None:
+    """Loaded rows hold from minus infinity, and a version names that too."""
+    sql = "INSERT INTO test.asset (code, geom) VALUES ('ALWAYS', ST_SetSRID(ST_Point(116, 36), 4490)) RETURNING fid"
+    path = f"{ITEMS}/{table.run(sql)[0]['fid']}"
+    first = edit.get(path)
+    headers = PATCH | {"if-match": first.headers["etag"]}
+    changed = edit.patch(path, json={"properties": {"name": "now"}}, headers=headers)
+    assert changed.status_code == 200, changed.text
+    assert problem(edit.patch(path, json={}, headers=headers), 412, "version-conflict")["changed"] == [
+        {"name": "name", "was": None, "is": "now"}
+    ]
+    assert edit.get(path, params={"datetime": "1999-01-01T00:00:00Z"}).json()["properties"]["name"] is None
+
+
 def test_patch_changes_what_it_names(edit: httpx.Client, table: Table) -> None:
     path, answer = created(edit, name="Old", kind="tree", height=3)
     fid = int(path.rsplit("/", 1)[1])
