@@ -1,0 +1,203 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Run by QGIS's own Python, not by the tests': answers questions about a project, one JSON object a line.
+
+Called as `python3 desk.py PROJECT_URL FOLDER`; each line of standard input is a question, an object with `do` naming a
+function below and its arguments. Nothing of geocloud is imported here.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import urllib.request
+from pathlib import Path
+
+from qgis.core import (  # type: ignore[import-not-found]
+    QgsApplication,
+    QgsCoordinateReferenceSystem,
+    QgsExpression,
+    QgsExpressionContext,
+    QgsExpressionContextUtils,
+    QgsFeatureRequest,
+    QgsLayoutExporter,
+    QgsMapRendererParallelJob,
+    QgsMapSettings,
+    QgsProject,
+    QgsRectangle,
+    QgsVectorLayerUtils,
+    QgsWkbTypes,
+)
+from qgis.PyQt.QtCore import QSize  # type: ignore[import-not-found]
+
+FOLDER = Path(sys.argv[2])
+
+
+def tree():
+    """Groups with their entries, as the layer panel shows them."""
+    return [
+        {"group": group.name(), "entries": [entry(node) for node in group.children()]}
+        for group in project.layerTreeRoot().children()
+    ]
+
+
+def entry(node):
+    layer = node.layer()
+    if layer is None:
+        return {"title": node.name(), "valid": False}
+    scaled = layer.hasScaleBasedVisibility()
+    told = {
+        "title": node.name(),
+        "id": layer.id(),
+        "shown": node.isVisible(),
+        "valid": layer.isValid(),
+        "provider": layer.providerType(),
+        "source": layer.source(),
+        "crs": layer.crs().authid(),
+        "furthest": layer.minimumScale() if scaled else 0,
+        "abstract": layer.metadata().abstract(),
+        "licences": layer.metadata().licenses(),
+        "rights": layer.metadata().rights(),
+    }
+    if layer.providerType() == "OAPIF":
+        told["geometry"] = QgsWkbTypes.geometryDisplayString(layer.geometryType())
+        told["renderer"] = layer.renderer().type()
+        told["read_only"] = layer.readOnly()
+        told["labels"] = layer.labelsEnabled()
+    return told
+
+
+def about():
+    """The project itself."""
+    view = project.viewSettings().defaultViewExtent()
+    return {
+        "title": project.title(),
+        "crs": project.crs().authid(),
+        "ellipsoid": project.ellipsoid(),
+        "extent": [view.xMinimum(), view.yMinimum(), view.xMaximum(), view.yMaximum()],
+        "layouts": [x.name() for x in project.layoutManager().layouts()],
+        "complaints": complaints,
+    }
+
+
+def fields(layer):
+    """Fields of a layer with alias, widget and rules."""
+    found = project.mapLayer(layer)
+    told = {}
+    for place, field in enumerate(found.fields()):
+        setup = found.editorWidgetSetup(place)
+        told[field.name()] = {
+            "alias": found.attributeAlias(place),
+            "type": field.typeName(),
+            "widget": setup.type(),
+            "choices": setup.config().get("map"),
+            "rule": found.constraintExpression(place),
+        }
+    return told
+
+
+def legend(layer):
+    """Categories of a layer: label, value, colour."""
+    renderer = project.mapLayer(layer).renderer()
+    if renderer.type() == "pointCluster":
+        renderer = renderer.embeddedRenderer()
+    if renderer.type() != "categorizedSymbol":
+        return None
+    return {
+        "field": renderer.classAttribute(),
+        "classes": [[c.label(), c.value(), c.symbol().color().name()] for c in renderer.categories()],
+    }
+
+
+def count(layer, subset="", expression="", box=None, key=None):
+    """Features that come when all are fetched, by subset, by expression, by box; and their keys."""
+    source = project.mapLayer(layer).clone()
+    if subset and not source.setSubsetString(subset):
+        return {"error": "the subset was refused"}
+    request = QgsFeatureRequest()
+    if expression:
+        request.setFilterExpression(expression)
+    if box:
+        request.setFilterRect(QgsRectangle(*box))
+    found = list(source.getFeatures(request))
+    if box:
+        found = [f for f in found if f.geometry().intersects(QgsRectangle(*box))]
+    return {"count": len(found), "keys": sorted(f[key] for f in found) if key else None}
+
+
+def values(layer, expression, key):
+    """What an expression says of each feature, by key: `represent_value` gives the words that the table shows."""
+    source = project.mapLayer(layer)
+    context = QgsExpressionContext(QgsExpressionContextUtils.globalProjectLayerScopes(source))
+    parsed = QgsExpression(expression)
+    told = {}
+    for feature in source.getFeatures():
+        context.setFeature(feature)
+        told[feature[key]] = parsed.evaluate(context)
+    return told
+
+
+def broken_rules(layer, changes):
+    """Fields whose form would refuse these values, with the sentences it would show."""
+    source = project.mapLayer(layer)
+    feature = next(source.getFeatures(QgsFeatureRequest().setLimit(1)))
+    for name, value in changes.items():
+        feature[name] = value
+    told = {}
+    for place, field in enumerate(source.fields()):
+        sound, errors = QgsVectorLayerUtils.validateAttribute(source, feature, place)
+        if not sound:
+            told[field.name()] = errors
+    return told
+
+
+def render(name, box, layers=None, size=(1200, 900), labels=True):
+    """A picture of the visible layers, or of some; says what failed and what a pixel is in degrees."""
+    settings = QgsMapSettings()
+    settings.setDestinationCrs(QgsCoordinateReferenceSystem("EPSG:4490"))
+    settings.setOutputSize(QSize(*size))
+    settings.setOutputDpi(96)
+    settings.setExtent(QgsRectangle(*box))
+    settings.setBackgroundColor(project.backgroundColor())
+    settings.setTransformContext(project.transformContext())
+    settings.setFlag(QgsMapSettings.Antialiasing, True)
+    settings.setFlag(QgsMapSettings.DrawLabeling, labels)
+    root = project.layerTreeRoot()
+    shown = [x for x in root.layerOrder() if root.findLayer(x).isVisible()]
+    settings.setLayers([project.mapLayer(i) for i in layers] if layers else shown)
+    context = QgsExpressionContext(QgsExpressionContextUtils.globalProjectLayerScopes(None))
+    context.appendScope(QgsExpressionContextUtils.mapSettingsScope(settings))
+    settings.setExpressionContext(context)
+    job = QgsMapRendererParallelJob(settings)
+    job.start()
+    job.waitForFinished()
+    seen = settings.visibleExtent()
+    return {
+        "saved": job.renderedImage().save(str(FOLDER / name)),
+        "errors": [e.message for e in job.errors()],
+        "extent": [seen.xMinimum(), seen.yMinimum(), seen.xMaximum(), seen.yMaximum()],
+        "scale": settings.scale(),
+    }
+
+
+def printed(name):
+    """The first layout as PDF."""
+    exporter = QgsLayoutExporter(project.layoutManager().layouts()[0])
+    return exporter.exportToPdf(str(FOLDER / name), QgsLayoutExporter.PdfExportSettings())
+
+
+complaints: list[str] = []
+application = QgsApplication([], False)
+application.initQgis()
+application.messageLog().messageReceived.connect(lambda text, tag, level: level and complaints.append(f"{tag}: {text}"))
+project = QgsProject.instance()
+path = FOLDER / "opened.qgz"
+with urllib.request.urlopen(sys.argv[1]) as answer:
+    path.write_bytes(answer.read())
+DOORS = {f.__name__: f for f in (tree, about, fields, legend, count, values, broken_rules, render, printed)}
+print(json.dumps({"read": project.read(str(path)), "error": project.error()}), flush=True)
+for line in sys.stdin:
+    question = json.loads(line)
+    answer = DOORS[question.pop("do")](**question)
+    print(json.dumps(answer, default=lambda value: None), flush=True)
+project.clear()
+application.exitQgis()
