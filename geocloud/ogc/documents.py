@@ -18,7 +18,7 @@ from geocloud.ogc.context import CRS84, CRS_URIS, REL, STORAGE_CRS, Context, Doc
 __all__ = ["collection", "collections", "conformance", "landing", "licence_url", "rfc3339"]
 
 _JSON, _HTML, _GEOJSON, _CSV = "application/json", "text/html", "application/geo+json", "text/csv; charset=utf-8"
-_SCHEMA = "application/schema+json"
+_SCHEMA, _QGIS = "application/schema+json", "application/x-qgis-project-container"
 OPENAPI = "application/vnd.oai.openapi+json;version=3.0"
 _GREGORIAN = "http://www.opengis.net/def/uom/ISO-8601/0/Gregorian"
 # Licences whose text has one well-known address; everything else stays words.
@@ -58,6 +58,7 @@ def landing(ctx: Context) -> Document:
             link(url("/collections"), "data", _JSON, say("数据集", "Collections")),
             link(url("/collections"), f"{REL}data", _JSON, say("数据集", "Collections")),
             link(url("/map"), "related", _HTML, say("网页地图", "The web map")),
+            link(url("/qgis/city.qgz"), "related", _QGIS, say("QGIS 工程（全市）", "QGIS project of the city")),
         ],
     }
 
