@@ -50,10 +50,11 @@ def marker_name(icon: str, color: str) -> str:
 
 
 def markers(layer: Layer) -> list[str]:
-    """Names of the markers of a layer: one a class, and one for what no class names."""
+    """Names of the markers of a layer of points: one a class, and one for what no class names."""
     icon = layer.spec.style.icon
-    if not icon:
+    if not icon and "point" not in layer.spec.geometry:
         return []
+    icon = icon or "poi"
     colors = [c.color for c in classes_of(layer)] + [other_color(layer), layer.spec.style.color]
     return list(dict.fromkeys(marker_name(icon, c) for c in colors))
 
