@@ -25,8 +25,8 @@ def find(client: httpx.Client, question: str, **more: object) -> list[dict]:
 def named(city, client):
     """A site with a name of its own, gone after the test."""
     city.run(
-        "INSERT INTO test.site (code, name, kind, geom) "
-        "VALUES ('N1', '望岳茶楼', 'lamp', ST_SetSRID(ST_Point(115.98, 36.45), 4490))"
+        "INSERT INTO test.site (fid, code, name, kind, geom) "
+        "VALUES (100001, 'N1', '望岳茶楼', 'lamp', ST_SetSRID(ST_Point(115.98, 36.45), 4490))"
     )
     yield
     city.run("DELETE FROM test.site WHERE code = 'N1'")
@@ -141,7 +141,7 @@ def test_a_code_of_a_feature_is_found(city, client):
     [
         ({}, "q"),
         ({"q": "a" * 201}, "q"),
-        ({"q": "光" * 10_000}, None),
+        ({"q": "a" * 10_000}, "q"),
         ({"q": "a", "limit": "0"}, "limit"),
         ({"q": "a", "limit": "many"}, "limit"),
         ({"q": "a", "near": "115"}, "near"),
@@ -168,7 +168,7 @@ def test_what_is_asked_wrongly_is_told(client, params, parameter, language):
     answer = client.get("/search", params=params, headers={"accept-language": language})
     problem = answer.json()
     assert answer.headers["content-type"] == "application/problem+json"
-    assert answer.status_code == problem["status"] == (400 if parameter else 414)
+    assert answer.status_code == problem["status"] == 400
     assert problem.get("parameter") == parameter
     assert any("\u4e00" <= c <= "\u9fff" for c in problem["detail"]) == (language == "zh")
 
