@@ -28,12 +28,13 @@ __all__ = ["BASE", "BOUNDARY_DASHES", "LABEL_RANKS", "label_layers", "road_color
 
 # Width of a line by zoom, as multiples of its width at zoom 14.
 _GROWTH = {5: 0.13, 8: 0.22, 10: 0.36, 12: 0.6, 14: 1.0, 16: 2.1, 18: 5.2, 20: 12.0}
-# Boundaries by rank: dashes in widths, width at zooms 6 and 14, opacity of the line and of the band under it.
+# Boundaries by rank: dashes in widths, width at zooms 6 and 14, opacity of the line and of the band under it. Neighbours
+# both draw the border they share, so gaps are short: what one leaves open the other mostly closes.
 _BOUNDARIES: dict[int, tuple[list[float] | None, float, float, float, float]] = {
-    1: ([6, 2, 1.4, 2], 1.4, 2.4, 0.85, 0.16),
-    2: ([4, 2.2], 0.8, 1.6, 0.7, 0.12),
-    3: ([2, 2.2], 0.5, 1.1, 0.6, 0.0),
-    4: ([1, 2.4], 0.4, 0.8, 0.5, 0.0),
+    1: ([8, 1.6, 1.6, 1.6], 1.4, 2.4, 0.85, 0.16),
+    2: ([5, 1.4], 0.8, 1.6, 0.7, 0.12),
+    3: ([3, 1.2], 0.4, 0.9, 0.6, 0.0),
+    4: ([1, 1.6], 0.4, 0.7, 0.45, 0.0),
 }
 BOUNDARY_DASHES = {rank: (dashes, thick) for rank, (dashes, _, thick, _, _) in _BOUNDARIES.items()}
 _BOUNDARY_ZOOM = {1: 0.0, 2: 5.0, 3: 9.0, 4: 12.0}
@@ -104,15 +105,6 @@ def _water(d: Drawing) -> None:
         31, "shore", "line", "base", filter=SINGLE, minzoom=10,
         paint={"line-color": d.colors.water_line, "line-width": interpolated({10: 0.4, 16: 1.0})},
     )  # fmt: skip
-    if d.layer.spec.style.label:
-        d.add(
-            93, "name", "symbol", "label", minzoom=max(11.5, carried(d.layer, d.layer.spec.style.label) or 0),
-            filter=SINGLE,
-            layout={"text-field": text_of(d.layer, d.language), "text-font": ITALIC,
-                    "text-size": interpolated({11: 11, 16: 15}), "text-letter-spacing": 0.08,
-                    "text-max-width": _em(d), "text-padding": 8},
-            paint={"text-color": d.colors.water_label, **d.halo()},
-        )  # fmt: skip
 
 
 def _watercourse(d: Drawing) -> None:
@@ -268,20 +260,36 @@ def _place(d: Drawing) -> None:
 
 
 def label_layers(d: Drawing) -> None:
-    """Names of the first three ranks, from the source of labels; `d.layer` is where they are filed."""
+    """Names of the first three ranks and of lakes, from the source of labels; `d.layer` is where they are filed."""
+    text: Any = ["get", "name"] if d.language == "zh" else ["coalesce", ["get", "name_en"], ["get", "name"]]
+    _water_names(d, text)
     for rank in reversed(_FROM_LABELS):
         zoom, small, large, sign = LABEL_RANKS[rank]
-        text: Any = ["get", "name"] if d.language == "zh" else ["coalesce", ["get", "name_en"], ["get", "name"]]
         layout = _name_layout(d, text, small, large, sign, zoom)
         layout["icon-image"] = ["case", ["get", "seat"], sign, ""]
         layout["text-font"] = BOLD if rank < 3 else REGULAR
-        layout["symbol-sort-key"] = ["coalesce", ["get", "sort"], 0]
+        if rank < 3:
+            # Clusters gather at seats; their names stand beside them, and come first.
+            layout["text-radial-offset"] = interpolated({6: 1.15, 9: 1.0, 12: 0.6})
         d.add(
-            99 - rank, f"rank-{rank}", "symbol", "label", minzoom=zoom, maxzoom={1: 15, 2: 16, 3: 17}[rank],
+            99 - rank if rank > 2 else 125 - rank, f"rank-{rank}", "symbol", "label",
+            minzoom=zoom, maxzoom={1: 15, 2: 16, 3: 17}[rank],
             filter=["==", ["get", "rank"], rank], layout=layout,
-            paint={"text-color": d.colors.ink, **d.halo(1.4 if rank < 3 else 1.2)},
+            paint={"text-color": d.colors.ink, **d.halo()},
         )  # fmt: skip
         d.placed[-1].layer.pop("source-layer")
+
+
+def _water_names(d: Drawing, text: Any) -> None:
+    """Names of lakes, each from the zoom at which its name fits into it."""
+    d.add(
+        93, "water", "symbol", "label", minzoom=6,
+        filter=["all", ["==", ["get", "rank"], 0], [">=", ["zoom"], ["get", "zoom"]]],
+        layout={"text-field": text, "text-font": ITALIC, "text-size": interpolated({8: 11, 16: 16}),
+                "text-letter-spacing": 0.1, "text-max-width": _em(d), "text-padding": 6},
+        paint={"text-color": d.colors.water_label, **d.halo()},
+    )  # fmt: skip
+    d.placed[-1].layer.pop("source-layer")
 
 
 def _name_layout(d: Drawing, text: Any, small: float, large: float, sign: str, zoom: float) -> dict[str, Any]:
@@ -290,13 +298,13 @@ def _name_layout(d: Drawing, text: Any, small: float, large: float, sign: str, z
         "text-font": REGULAR,
         "text-size": interpolated({zoom: small, max(14.0, zoom + 2): large}),
         "text-max-width": _em(d),
-        "text-variable-anchor": ["top", "bottom", "right", "left"],
-        "text-radial-offset": 0.55,
+        "text-variable-anchor": ["top", "bottom", "right", "left", "top-left", "bottom-right"],
+        "text-radial-offset": 0.6,
         "text-justify": "auto",
         "text-padding": 5,
         "icon-image": sign,
         "icon-padding": 0,
-        "text-optional": False,
+        "icon-optional": True,
     }
 
 

@@ -17,6 +17,7 @@ from geocloud.styles.style import labelled
 __all__ = ["LabelQuery", "label_queries"]
 
 _RANKS = 3
+_EQUATOR_M = 40_075_017
 _VALID = "t.valid_from <= now() AND t.valid_to > now()"
 
 
@@ -32,7 +33,12 @@ def label_queries(layers: Sequence[Layer], most: int) -> list[LabelQuery]:
     """One query a layer whose names are wanted, the most important ranks first, at most `most` names each."""
     places = [x for x in layers if x.spec.style.draw == "place" and labelled(x)]
     divisions = [x for x in layers if x.spec.style.draw in ("land", "boundary") and labelled(x)]
-    return [*(_places(x, most) for x in places), *(_divisions(x, places, most) for x in divisions)]
+    waters = [x for x in layers if x.spec.style.draw == "water" and labelled(x)]
+    return [
+        *(_places(x, most) for x in places),
+        *(_divisions(x, places, most) for x in divisions),
+        *(_waters(x, most) for x in waters),
+    ]
 
 
 def _places(layer: Layer, most: int) -> LabelQuery:
@@ -67,7 +73,26 @@ def _divisions(layer: Layer, places: Sequence[Layer], most: int) -> LabelQuery:
     return LabelQuery(sql, (style.rank, most))
 
 
-def _feature(layer: Layer, geometry: str, rank: str, seat: str) -> str:
+def _waters(layer: Layer, most: int) -> LabelQuery:
+    """Lakes that are wide for their length, the largest first, each with the zoom from which its name fits into it.
+
+    Rivers drawn as areas are named along their lines.
+    """
+    name = f't."{layer.spec.style.label}"'
+    round_enough = "4 * pi() * a.area / nullif(power(ST_Perimeter(t.geom::geography), 2), 0) > 0.12"
+    # Side of a square as large, in pixels of zoom 0; a name wants some 80 pixels.
+    zoom = f"round(log(2, (80 / greatest(sqrt(a.area) * 512 / {_EQUATOR_M}, 1e-6))::numeric), 1)"
+    feature = _feature(layer, "ST_PointOnSurface(t.geom)", "0", "false", f", 'zoom', {zoom}")
+    sql = (
+        f"SELECT {feature} "
+        f"FROM {layer.table} t, LATERAL (SELECT ST_Area(t.geom::geography) AS area) a "
+        f"WHERE {name} IS NOT NULL AND NOT ST_IsEmpty(t.geom) AND {_VALID} AND {round_enough} "
+        "ORDER BY a.area DESC, t.fid LIMIT $1"
+    )
+    return LabelQuery(sql, (most,))
+
+
+def _feature(layer: Layer, geometry: str, rank: str, seat: str, more: str = "") -> str:
     label = layer.spec.style.label
     english = (
         f", 'name_en', t.\"{label}_en\"" if any(f.name == f"{label}_en" for f in layer.spec.visible_fields) else ""
@@ -75,5 +100,5 @@ def _feature(layer: Layer, geometry: str, rank: str, seat: str) -> str:
     return (
         "json_build_object('type', 'Feature', 'geometry', "
         f"ST_AsGeoJSON(ST_SetSRID({geometry}, 4326), 6)::json, 'properties', json_strip_nulls(json_build_object("
-        f"'name', t.\"{label}\"{english}, 'rank', {rank}, 'seat', {seat}, 'collection', '{layer.id}')))::text"
+        f"'name', t.\"{label}\"{english}, 'rank', {rank}, 'seat', {seat}, 'collection', '{layer.id}'{more})))::text"
     )

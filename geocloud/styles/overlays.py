@@ -233,7 +233,7 @@ def _clusters(d: Drawing, classes: tuple[MapClass, ...], colors: list[str], colo
         111, "count", "symbol", "cluster", filter=["all", many, [">", count, 1]],
         layout={"text-field": _short(count, d.language), "text-font": BOLD,
                 "text-size": ["interpolate", ["linear"], ["log10", count], 0, 10.5, 2, 11.5, 4, 13],
-                "symbol-sort-key": ["-", 0, count], "text-padding": 0},
+                "symbol-sort-key": ["-", 0, count], "text-padding": 2, "text-allow-overlap": True},
         paint={"text-color": by_class(d.layer, classes, inks, _ink_on(other))},
     )  # fmt: skip
 

@@ -140,7 +140,9 @@ def generate(of: Subject, wanted: Wanted) -> dict[str, Any]:
 def labelled(layer: Layer) -> bool:
     """Whether names of the layer are in the source of labels: those that tiles cannot carry whole at low zooms."""
     style = layer.spec.style
-    return bool(style.label) and (style.draw in ("land", "place") or (style.draw == "boundary" and style.rank <= 3))
+    return bool(style.label) and (
+        style.draw in ("land", "place", "water") or (style.draw == "boundary" and style.rank <= 3)
+    )
 
 
 def _order(of: Subject, placed: Placed, order: dict[int, int]) -> int:
