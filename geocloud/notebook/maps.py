@@ -199,7 +199,7 @@ def draw(onto: OfflineMap, data: gpd.GeoDataFrame, column: str | None, title: st
             )
             if fields
             else None,
-            marker=folium.CircleMarker(radius=5) if point else None,
+            marker=folium.CircleMarker(radius=5, fill=True) if point else None,
             smooth_factor=0,
         ).add_to(onto)
     onto.add_child(_Card(_card(data, column, title, classes, zh), _credit(attrs, zh)))
@@ -279,8 +279,10 @@ def _card(data: gpd.GeoDataFrame, column: str | None, title: str | None, classes
             name = f"最多的{name}" if zh else f"Leading {name.lower()}"
         head = f"{name}({unit})" if unit and zh else f"{name} ({unit})" if unit else name
         counted = ("网格数" if zh else "cells") if "resolution" in attrs else ("要素数" if zh else "features")
+        mark = "" if "resolution" in attrs else ' class="gc-round"'
         lines = "".join(
-            f'<li><i style="background:{c.color}"></i>{escape(c.label)}<b>{c.features:,}</b></li>' for c in classes
+            f'<li><i{mark} style="background:{c.color}"></i>{escape(c.label)}<b>{c.features:,}</b></li>'
+            for c in classes
         )
         parts.append(
             f'<hr><h2>{escape(head)}<span style="float:right;font-weight:400;color:#5b6a72">{counted}</span></h2>'
