@@ -139,12 +139,12 @@ def _paint(layer: Layer, shape: Shape) -> Paint:
     style, color = layer.spec.style, other_color(layer)
     if style.draw in ("boundary", "land") and shape != "point":
         width, dash, opacity, band, zoom = _BOUNDARIES[min(style.rank, 4)]
-        ground = Paint(LIGHT.boundary, width, dash=dash, opacity=opacity, band=band, min_zoom=zoom)
-        return replace(ground, outline=LIGHT.boundary, color=LIGHT.land, fill=1) if style.draw == "land" else ground
+        if style.draw == "land":
+            return Paint(LIGHT.land, width, outline=LIGHT.boundary, fill=1, dash=dash, band=band)
+        return Paint(LIGHT.boundary, width, dash=dash, opacity=opacity, band=band, min_zoom=zoom)
     if shape == "point":
-        return Paint(
-            LIGHT.secondary if style.draw in ("boundary", "place") else color, 5 if style.draw != "overlay" else 9
-        )
+        overlay = style.draw == "overlay"
+        return Paint(color, 9, inexact=_inexact(layer.spec)) if overlay else Paint(LIGHT.secondary, 5)
     return _line(layer, color) if shape == "line" else _area(layer, color)
 
 

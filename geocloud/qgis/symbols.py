@@ -62,16 +62,19 @@ def symbol(parent: Element, name: str, shape: str, paint: Paint, scale: Scale, p
             )
         _layer(made, "SimpleMarker", _marker(paint.color, paint.width, paint.outline or "#ffffff"), ring)
         return made
+    color = paint.color
     if kind == "fill":
         _layer(made, "SimpleFill", _fill(paint))
-        return made
+        if not paint.band or not paint.outline:
+            return made
+        color = paint.outline
     if paint.band:
-        _layer(made, "SimpleLine", _line(paint.color, paint.width * 4, alpha=paint.band / paint.opacity))
+        _layer(made, "SimpleLine", _line(color, paint.width * 4, alpha=paint.band / paint.opacity))
     if paint.casing and part != "line":
         width = paint.width + paint.casing_width
         _layer(made, "SimpleLine", _line(paint.casing, width), _by_scale(width, paint, scale))
     if part != "casing":
-        line = _line(paint.color, paint.width, paint.dash)
+        line = _line(color, paint.width, paint.dash)
         _layer(made, "SimpleLine", line, _by_scale(paint.width, paint, scale), 1 if paint.casing else 0)
     return made
 
@@ -214,6 +217,6 @@ def _fill(paint: Paint) -> dict[str, str]:
     return {
         "color": rgba(paint.color, paint.fill), "style": "solid", "joinstyle": "bevel", "offset": "0,0",
         "offset_unit": "MM", "outline_color": rgba(paint.outline or paint.color),
-        "outline_style": "solid" if paint.outline else "no", "outline_width": str(mm(paint.width)),
+        "outline_style": "solid" if paint.outline and not paint.band else "no", "outline_width": str(mm(paint.width)),
         "outline_width_unit": "MM", "border_width_map_unit_scale": _NO_SCALE,
     }  # fmt: skip

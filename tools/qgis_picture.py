@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Draws a generated project in real QGIS: `/usr/bin/python3 tools/qgis_picture.py ADDRESS PICTURE [W,S,E,N]`.
+
+ADDRESS is that of a project, such as http://127.0.0.1:8600/qgis/city.qgz. The map is drawn with the layers that are
+switched on, within the given box or the project's own; a PICTURE that ends in .pdf is the print layout instead. Needs
+the system's QGIS (`tools/setup.sh qgis`), no display, and nothing of geocloud. The pictures of docs/gis-staff.md are
+made so.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import urllib.request
+from pathlib import Path
+
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+from qgis.core import (  # type: ignore[import-not-found]  # noqa: E402
+    QgsApplication,
+    QgsExpressionContext,
+    QgsExpressionContextUtils,
+    QgsLayoutExporter,
+    QgsMapRendererParallelJob,
+    QgsMapSettings,
+    QgsProject,
+    QgsRectangle,
+)
+from qgis.PyQt.QtCore import QSize  # type: ignore[import-not-found]  # noqa: E402
+
+_SIZE = QSize(1200, 900)
+
+
+def main(address: str, picture: Path, box: str | None) -> int:
+    """0 when the picture was made."""
+    application = QgsApplication([], False)
+    application.initQgis()
+    project = QgsProject.instance()
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "project.qgz"
+        with urllib.request.urlopen(address) as answer:  # noqa: S310  the address is the caller's own
+            path.write_bytes(answer.read())
+        made = project.read(str(path)) and (_printed(project, picture) if picture.suffix == ".pdf" else
+                                            _drawn(project, picture, box))  # fmt: skip
+        project.clear()
+    application.exitQgis()
+    return 0 if made else 1
+
+
+def _drawn(project: QgsProject, picture: Path, box: str | None) -> bool:
+    settings = QgsMapSettings()
+    settings.setDestinationCrs(project.crs())
+    settings.setOutputSize(_SIZE)
+    settings.setOutputDpi(96)
+    extent = QgsRectangle(*map(float, box.split(","))) if box else project.viewSettings().defaultViewExtent()
+    settings.setExtent(extent)
+    settings.setBackgroundColor(project.backgroundColor())
+    settings.setTransformContext(project.transformContext())
+    root = project.layerTreeRoot()
+    settings.setLayers([x for x in root.layerOrder() if root.findLayer(x).isVisible()])
+    context = QgsExpressionContext(QgsExpressionContextUtils.globalProjectLayerScopes(None))
+    context.appendScope(QgsExpressionContextUtils.mapSettingsScope(settings))
+    settings.setExpressionContext(context)
+    job = QgsMapRendererParallelJob(settings)
+    job.start()
+    job.waitForFinished()
+    for error in job.errors():
+        print(error.layerID, error.message, file=sys.stderr)
+    return bool(job.renderedImage().save(str(picture)))
+
+
+def _printed(project: QgsProject, picture: Path) -> bool:
+    exporter = QgsLayoutExporter(project.layoutManager().layouts()[0])
+    return exporter.exportToPdf(str(picture), QgsLayoutExporter.PdfExportSettings()) == QgsLayoutExporter.Success
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1], Path(sys.argv[2]), sys.argv[3] if len(sys.argv) > 3 else None))
