@@ -2,7 +2,7 @@
 # Each command does its own set-up: quick when nothing changed, told what is missing when it cannot.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help run test test-qgis bench lint setup docs constraints
+.PHONY: help run test test-qgis pictures-qgis bench lint setup docs constraints
 
 help:
 	@echo "make run    a city that answers on http://127.0.0.1:8600/ (一键运行)"
@@ -27,6 +27,16 @@ test-qgis:
 	@tools/setup.sh test
 	@tools/setup.sh qgis
 	.venv/bin/pytest tests/qgis
+
+# The pictures of docs/gis-staff.md, from the small demo city that `make run` serves at CITY.
+CITY ?= http://127.0.0.1:8600
+PICTURE := QT_QPA_PLATFORM=offscreen /usr/bin/python3 tools/qgis_picture.py $(CITY)/qgis/city.qgz
+pictures-qgis:
+	@tools/setup.sh qgis
+	mkdir -p docs/pictures
+	$(PICTURE) docs/pictures/qgis-city.png
+	$(PICTURE) docs/pictures/qgis-town.png 115.93,36.42,116.07,36.52
+	$(PICTURE) docs/pictures/qgis-sheet.png sheet
 
 lint:
 	@tools/setup.sh test
