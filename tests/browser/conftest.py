@@ -23,7 +23,7 @@ from tests.conftest import _fresh, _urls_of
 from tests.web.conftest import run_server
 
 ROOT = Path(__file__).resolve().parents[2]
-DESKTOP, PHONE = (1440, 900), (390, 844)
+DESKTOP, PHONE = (1120, 720), (390, 844)
 # WebGL without a graphics card.
 _ARGUMENTS = ["--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--ignore-gpu-blocklist",
               "--no-sandbox"]  # fmt: skip
@@ -121,6 +121,7 @@ def open_map(demo_city: Demo, browser: Browser) -> Iterator[Open]:
         context = browser.new_context(
             viewport={"width": size[0], "height": size[1]}, locale=lang, reduced_motion="reduce", **more
         )
+        context.set_default_timeout(90_000)
         page, seen = context.new_page(), Seen()
 
         def asked(request: Request) -> None:

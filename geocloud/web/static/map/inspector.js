@@ -4,6 +4,7 @@
 import { h, icon, ICONS } from "./dom.js";
 import { aggregateCard, featureCard } from "./cards.js";
 import { collectionOf } from "./compose.js";
+import { questionInView } from "./counts.js";
 
 /**
  * @typedef {import("./types.js").App} App
@@ -83,12 +84,13 @@ export function installInspector(app) {
     }
   }
 
-  app.map.on("click", (/** @type {any} */ event) => {
+  app.map.on("click", async (/** @type {any} */ event) => {
     if (app.strip.takesClicks() || event.defaultPrevented) return;
     const { x, y } = event.point;
     const drawn = app.map.queryRenderedFeatures([[x - REACH, y - REACH], [x + REACH, y + REACH]],
       { layers: app.view.drawnLayers() });
-    const { hits, aggregates } = sort(drawn);
+    const visible = new Set(app.visible());
+    const { hits, aggregates } = sort(drawn.filter((/** @type {any} */ f) => visible.has(collectionOf(f.layer) ?? "")));
     if (aggregates.length && (!hits.length || aggregates[0].place === 0)) {
       app.state.set("sel", null);
       const first = aggregates[0].feature;
@@ -102,6 +104,7 @@ export function installInspector(app) {
       }
       return;
     }
+    hits.push(...await around(event.lngLat, hits));
     if (!hits.length) {
       if (shown.has("here")) app.inspector.close("here");
       else app.announce(app.t("此处没有要素", "Nothing here"));
@@ -112,6 +115,25 @@ export function installInspector(app) {
     const room = app.map.getContainer().clientHeight - app.view.padding().bottom;
     if (y > room) app.map.panBy([0, y - room / 2]);
   });
+  /** Areas that are drawn as a line alone, such as counties, are asked for: nothing on screen tells what they hold. */
+  async function around(/** @type {{lng: number, lat: number}} */ at, /** @type {Hit[]} */ hits) {
+    const filled = new Set(app.map.getStyle().layers.filter((/** @type {any} */ x) => x.type === "fill").map(collectionOf));
+    const asked = app.visible().filter((id) => {
+      const layer = app.layers.get(id);
+      return layer && /polygon|^geometry$/.test(layer.geometry) && !filled.has(id) &&
+        app.map.getZoom() >= layer.tiles.minZoom && !hits.some((hit) => hit.collection === id);
+    });
+    const bit = 1e-7;
+    const bbox = [at.lng - bit, at.lat - bit, at.lng + bit, at.lat + bit].map((v) => v.toFixed(7)).join(",");
+    const pages = await Promise.all(asked.map((id) => {
+      const query = questionInView(app, id, { bbox, limit: "2", properties: app.layers.get(id)?.key[0] ?? "" });
+      return app.fetchJSON(app.url(`${app.layers.get(id)?.items}?${query}`)).catch(() => ({ features: [] }));
+    }));
+    return asked.flatMap((id, i) => pages[i].features.filter((/** @type {any} */ f) =>
+      f.geometry && /Polygon/.test(f.geometry.type)).map((/** @type {any} */ f) => ({ collection: id, fid: String(f.id) })))
+      .reverse();
+  }
+
   for (const type of ["mousemove", "mouseout"]) {
     app.map.on(type, (/** @type {any} */ event) => {
       if (app.strip.takesClicks()) return;

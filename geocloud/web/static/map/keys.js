@@ -8,7 +8,8 @@ export function installKeys(app) {
   document.addEventListener("keydown", (event) => {
     if (event.altKey || event.ctrlKey || event.metaKey) return;
     const target = /** @type {HTMLElement} */ (event.target);
-    const typing = /^(INPUT|SELECT|TEXTAREA)$/.test(target.tagName) || target.isContentEditable;
+    const typing = target.isContentEditable ||
+      target.matches?.("select, textarea, input:not([type=checkbox], [type=radio], [type=range], [type=button])");
     if (event.key === "Escape") {
       if (event.defaultPrevented) return;
       close(typing ? target : null);

@@ -25,8 +25,10 @@ export function installDrawer(app) {
 
   async function load(/** @type {string} */ address = "") {
     const layer = layerOf();
-    box.hidden = layer === null;
-    app.emit("panel", layer ? "table" : null);
+    if (box.hidden !== (layer === null)) {
+      box.hidden = layer === null;
+      app.emit("panel", layer ? "table" : null);
+    }
     if (!layer) return;
     asking.abort();
     asking = new AbortController();

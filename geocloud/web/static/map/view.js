@@ -44,7 +44,9 @@ export class MapView {
     app.state.subscribe("at", (value) => this.#follow(value));
     for (const key of ["on", "op", "date"]) app.state.subscribe(key, () => this.draw());
     for (const id of app.layers.keys()) app.state.subscribe(`f.${id}`, () => this.draw());
-    app.on("lang", () => this.#load());
+    const name = () => this.map.getCanvas().setAttribute("aria-label", app.t("地图画面", "Map view"));
+    name();
+    app.on("lang", () => { name(); this.#load(); });
     app.on("theme", () => this.#load());
     this.#ready = this.#load();
   }
