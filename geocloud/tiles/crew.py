@@ -83,7 +83,9 @@ class Crew:
         """Work for a worker that waits."""
         pipe, process = next((c, p) for c, (p, w) in self._members.items() if w is None)
         self._members[pipe] = (process, work)
-        pipe.send(work)
+        # A worker that has ended cannot take it; `done` says so.
+        with contextlib.suppress(OSError):
+            pipe.send(work)
 
     def done(self) -> Iterator[Work]:
         """What has been finished; waits for at least one. A worker's error is raised here."""
@@ -93,7 +95,7 @@ class Crew:
             assert work is not None
             try:
                 answer = pipe.recv()
-            except EOFError:
+            except (EOFError, OSError):
                 process.join(10)
                 raise _ended(process.exitcode) from None
             if answer is not None:

@@ -6,7 +6,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +32,18 @@ _OVERVIEW_FIELDS = {
 }
 
 
+def _code() -> str:
+    """A digest of the modules that decide what a tile says: whoever changes them need not remember a number."""
+    digest = hashlib.blake2b(geocloud.__version__.encode(), digest_size=10)
+    for module in (build, statements):
+        digest.update(Path(str(module.__file__)).read_bytes())
+    return digest.hexdigest()
+
+
+# Read when the code itself is, so that a process running older code does not speak for newer.
+_CODE = _code()
+
+
 def rule_of(layer: Layer, settings: Settings) -> str:
     """A digest of all that decides what is in a layer's tiles, its rows apart.
 
@@ -40,7 +51,7 @@ def rule_of(layer: Layer, settings: Settings) -> str:
     """
     spec = layer.spec
     made_of = {
-        "builder": _code(),
+        "builder": _CODE,
         "geometry": spec.geometry,
         "fields": [f.model_dump(mode="json", include={"name", "type", "hidden"}) for f in spec.fields],
         "tiles": spec.tiles.model_dump(mode="json"),
@@ -98,12 +109,3 @@ def metadata_of(
     if any(x.synthetic for x in layers):
         found["synthetic"] = True
     return found
-
-
-@cache
-def _code() -> str:
-    """A digest of the modules that decide what a tile says: whoever changes them need not remember a number."""
-    digest = hashlib.blake2b(geocloud.__version__.encode(), digest_size=10)
-    for module in (build, statements):
-        digest.update(Path(str(module.__file__)).read_bytes())
-    return digest.hexdigest()
