@@ -27,9 +27,9 @@ from geocloud.styles.palette import Palette
 __all__ = ["BASE", "BOUNDARY_DASHES", "LABEL_RANKS", "label_layers", "road_color"]
 
 # Width of a line by zoom, as multiples of its width at zoom 14.
-_GROWTH = {5: 0.13, 8: 0.22, 10: 0.36, 12: 0.6, 14: 1.0, 16: 2.1, 18: 5.2, 20: 12.0}
-# Boundaries by rank: dashes in widths, width at zooms 6 and 14, opacity of the line and of the band under it. Neighbours
-# both draw the border they share, so gaps are short: what one leaves open the other mostly closes.
+_GROWTH = {5: 0.13, 8: 0.22, 10: 0.36, 12: 0.6, 14: 1.0, 16: 1.9, 18: 4.6, 20: 11.0}
+# Boundaries by rank: dashes in widths, width at zooms 6 and 14, opacity of the line and of the band under it.
+# Neighbours both draw the border they share, so gaps are short: what one leaves open the other mostly closes.
 _BOUNDARIES: dict[int, tuple[list[float] | None, float, float, float, float]] = {
     1: ([8, 1.6, 1.6, 1.6], 1.4, 2.4, 0.85, 0.16),
     2: ([5, 1.4], 0.8, 1.6, 0.7, 0.12),
@@ -109,12 +109,12 @@ def _water(d: Drawing) -> None:
 
 def _watercourse(d: Drawing) -> None:
     classes, style = classes_of(d.layer), d.layer.spec.style
-    widths = [c.said.width or style.width or 1.4 for c in classes]
+    widths = [max(c.said.width or style.width or 1.4, 1.0) for c in classes]
     filters = _zoomed(d, classes)
     d.add(
         32, "line", "line", "base", filter=filters,
         layout={"line-join": "round", "line-cap": "round"},
-        paint={"line-color": d.colors.water_line, "line-width": _width(d, classes, widths, style.width or 1.4)},
+        paint={"line-color": d.colors.water_line, "line-width": _width(d, classes, widths, 2.2, least=0.7)},
     )  # fmt: skip
     if style.label:
         zoom = max(9.0, carried(d.layer, style.label) or 0)
@@ -266,11 +266,20 @@ def label_layers(d: Drawing) -> None:
     for rank in reversed(_FROM_LABELS):
         zoom, small, large, sign = LABEL_RANKS[rank]
         layout = _name_layout(d, text, small, large, sign, zoom)
-        layout["icon-image"] = ["case", ["get", "seat"], sign, ""]
+        seat: list[Any] = ["case", ["get", "seat"], sign, ""]
+        layout["icon-image"] = seat
         layout["text-font"] = BOLD if rank < 3 else REGULAR
         if rank < 3:
             # Clusters gather at seats; their names stand beside them, and come first.
             layout["text-radial-offset"] = interpolated({6: 1.15, 9: 1.0, 12: 0.6})
+            # Signs come last, so that none covers a count.
+            del layout["icon-image"], layout["icon-optional"], layout["icon-padding"]
+            d.add(
+                99 - rank, f"seat-{rank}", "symbol", "label", minzoom=zoom, maxzoom=16,
+                filter=["all", ["==", ["get", "rank"], rank], ["get", "seat"]],
+                layout={"icon-image": sign, "icon-padding": 0},
+            )  # fmt: skip
+            d.placed[-1].layer.pop("source-layer")
         d.add(
             99 - rank if rank > 2 else 125 - rank, f"rank-{rank}", "symbol", "label",
             minzoom=zoom, maxzoom={1: 15, 2: 16, 3: 17}[rank],
@@ -313,11 +322,13 @@ def _em(d: Drawing) -> int:
     return 60 if d.language == "zh" else 9
 
 
-def _width(d: Drawing, classes: tuple[MapClass, ...], widths: list[float], other: float) -> list[Any]:
+def _width(
+    d: Drawing, classes: tuple[MapClass, ...], widths: list[float], other: float, least: float = 0.45
+) -> list[Any]:
     stops = {}
     for zoom, factor in _GROWTH.items():
-        scaled = [round(max(w * factor, 0.45), 2) for w in widths]
-        stops[float(zoom)] = by_class(d.layer, classes, scaled, round(max(other * factor, 0.45), 2))
+        scaled = [round(max(w * factor, least), 2) for w in widths]
+        stops[float(zoom)] = by_class(d.layer, classes, scaled, round(max(other * factor, least), 2))
     return interpolated(stops, 1.4)
 
 

@@ -35,20 +35,23 @@ def label_queries(layers: Sequence[Layer], most: int) -> list[LabelQuery]:
     divisions = [x for x in layers if x.spec.style.draw in ("land", "boundary") and labelled(x)]
     waters = [x for x in layers if x.spec.style.draw == "water" and labelled(x)]
     return [
-        *(_places(x, most) for x in places),
+        *(_places(x, divisions, most) for x in places),
         *(_divisions(x, places, most) for x in divisions),
         *(_waters(x, most) for x in waters),
     ]
 
 
-def _places(layer: Layer, most: int) -> LabelQuery:
-    """Places of the first ranks: seats, with their sign."""
+def _places(layer: Layer, divisions: Sequence[Layer], most: int) -> LabelQuery:
+    """Places of the first ranks: seats, with their sign; in English by the name of their division if they have none."""
     style = layer.spec.style
     ranks = [(code, i + 1) for i, c in enumerate(classes_of(layer)[:_RANKS]) for code in c.codes]
     kind = f't."{style.color_by}"'
+    named = [_english(layer, "t"), *(_english_of(d, style.label or "") for d in divisions)]
+    known = [n for n in named if n]
+    english = f"coalesce({', '.join(known)})" if known else ""
     rank = f"($1::int[])[array_position($2::text[], {kind}::text)]"
     sql = (
-        f"SELECT {_feature(layer, 't.geom', rank, 'true')} FROM {layer.table} t "
+        f"SELECT {_feature(layer, 't.geom', rank, 'true', english=english)} FROM {layer.table} t "
         f'WHERE {kind}::text = ANY($2::text[]) AND t."{style.label}" IS NOT NULL AND t.geom IS NOT NULL AND {_VALID} '
         f"ORDER BY {rank}, t.fid LIMIT $3"
     )
@@ -92,13 +95,27 @@ def _waters(layer: Layer, most: int) -> LabelQuery:
     return LabelQuery(sql, (most,))
 
 
-def _feature(layer: Layer, geometry: str, rank: str, seat: str, more: str = "") -> str:
-    label = layer.spec.style.label
-    english = (
-        f", 'name_en', t.\"{label}_en\"" if any(f.name == f"{label}_en" for f in layer.spec.visible_fields) else ""
-    )
+def _feature(layer: Layer, geometry: str, rank: str, seat: str, more: str = "", english: str | None = None) -> str:
+    english = _english(layer, "t") if english is None else english
+    named = f", 'name_en', {english}" if english else ""
     return (
         "json_build_object('type', 'Feature', 'geometry', "
         f"ST_AsGeoJSON(ST_SetSRID({geometry}, 4326), 6)::json, 'properties', json_strip_nulls(json_build_object("
-        f"'name', t.\"{label}\"{english}, 'rank', {rank}, 'seat', {seat}, 'collection', '{layer.id}'{more})))::text"
+        f"'name', t.\"{layer.spec.style.label}\"{named}, 'rank', {rank}, 'seat', {seat}, "
+        f"'collection', '{layer.id}'{more})))::text"
     )
+
+
+def _english(layer: Layer, alias: str) -> str:
+    """The column of English names; nothing where the layer has none."""
+    name = f"{layer.spec.style.label}_en"
+    return f'{alias}."{name}"' if any(f.name == name for f in layer.spec.visible_fields) else ""
+
+
+def _english_of(division: Layer, label: str) -> str:
+    """The English name of the division of the same name around a place."""
+    column = _english(division, "d")
+    if not column:
+        return ""
+    same = f'd."{division.spec.style.label}" = t."{label}" AND d.geom && t.geom'
+    return f"(SELECT {column} FROM {division.table} d WHERE {same} ORDER BY d.fid LIMIT 1)"
