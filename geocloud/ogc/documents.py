@@ -57,6 +57,8 @@ def landing(ctx: Context) -> Document:
             link(url("/conformance"), f"{REL}conformance", _JSON, say("符合的标准", "Conformance declaration")),
             link(url("/collections"), "data", _JSON, say("数据集", "Collections")),
             link(url("/collections"), f"{REL}data", _JSON, say("数据集", "Collections")),
+            link(url("/tileMatrixSets"), f"{REL}tiling-schemes", _JSON, say("瓦片矩阵集", "Tile matrix sets")),
+            link(url("/tiles"), f"{REL}tilesets-vector", _JSON, say("全市矢量瓦片", "Vector tiles of the city")),
             link(url("/map"), "related", _HTML, say("网页地图", "The web map")),
             link(url("/qgis/city.qgz"), "related", _QGIS, say("QGIS 工程（全市）", "QGIS project of the city")),
         ],
@@ -166,6 +168,8 @@ def _links(ctx: Context, layer: Layer) -> list[Document]:
         link(f"{here}/schema", f"{REL}schema", _SCHEMA, say("数据结构", "Schema")),
         link(f"{here}/schema", "describedby", _SCHEMA, say("数据结构", "Schema")),
     ]
+    if layer.spec.geometry != "none":
+        links.append(link(f"{here}/tiles", f"{REL}tilesets-vector", _JSON, say("矢量瓦片", "Vector tiles")))
     if layer.spec.geometry == "point":
         links.append(link(f"{here}/h3", "related", _GEOJSON, say("按 H3 网格统计", "Counted by H3 cells")))
     for licence in dict.fromkeys(s.licence for s in layer.sources):

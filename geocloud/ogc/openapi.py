@@ -16,6 +16,7 @@ from geocloud.ogc import (
     openapi_qgis,
     openapi_search,
     openapi_styles,
+    openapi_tiles,
 )
 from geocloud.ogc.context import CRS84, CRS_URIS, STORAGE_CRS, Context, Document
 from geocloud.ogc.openapi_schemas import schemas
@@ -87,6 +88,7 @@ def _paths(ctx: Context) -> Document:
         **openapi_qgis.paths(ctx),
         **openapi_search.paths(ctx),
         **openapi_styles.paths(ctx),
+        **openapi_tiles.paths(ctx),
     }
 
 

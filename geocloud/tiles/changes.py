@@ -33,13 +33,13 @@ _ENTRIES_MAX = 5_000
 _REMEMBERED = 20_000
 _RETRY_S = 0.2
 _LOG_SQL = """
-SELECT b[1][0], b[1][1], b[0][0], b[0][1], a[1][0], a[1][1], a[0][0], a[0][1], n
+SELECT (b[1])[0], (b[1])[1], (b[0])[0], (b[0])[1], (a[1])[0], (a[1])[1], (a[0])[0], (a[0])[1], n
   FROM (SELECT bbox_before AS b, bbox_after AS a, row_count AS n FROM geocloud.change_log
          WHERE layer = $1 AND version > $2 AND version <= $3 ORDER BY id LIMIT $4) c
 """
 _AROUND_SQL = """
-SELECT least(min(b[1][0]), min(a[1][0])), least(min(b[1][1]), min(a[1][1])),
-       greatest(max(b[0][0]), max(a[0][0])), greatest(max(b[0][1]), max(a[0][1])), sum(n)::bigint
+SELECT least(min((b[1])[0]), min((a[1])[0])), least(min((b[1])[1]), min((a[1])[1])),
+       greatest(max((b[0])[0]), max((a[0])[0])), greatest(max((b[0])[1]), max((a[0])[1])), sum(n)::bigint
   FROM (SELECT bbox_before AS b, bbox_after AS a, row_count AS n FROM geocloud.change_log
          WHERE layer = $1 AND version > $2 AND version <= $3) c
 """

@@ -22,6 +22,10 @@ _SETTINGS, _READER_URL = "GEOCLOUD_WORKER_SETTINGS", "GEOCLOUD_WORKER_READER_URL
 _WRITER_URL = "GEOCLOUD_WORKER_WRITER_URL"
 
 
+# Requests that run when the server is told to stop have this long to end.
+_STOP_WITHIN_S = 5
+
+
 class _Urls(Protocol):
     @property
     def reader(self) -> str: ...
@@ -54,6 +58,8 @@ def serve(settings: Settings, urls: _Urls) -> None:
         factory=True,
         websockets=False,
         respawn_failed_workers=True,
+        # Open maps hold streams of events that would never end by themselves.
+        workers_kill_timeout=_STOP_WITHIN_S,
     ).serve()
 
 

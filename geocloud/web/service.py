@@ -51,8 +51,12 @@ class Service:
         if self.editor is not None:
             await self.editor.open()
         await self.registry.start()
+        self.changes.start()
+        self.archives = Archives(self.settings.tile_cache_folder, self.catalogue.identity)
 
     async def stop(self) -> None:
+        self.stopping.set()
+        await self.changes.stop()
         self.places.index.close()
         await self.registry.stop()
         if self.editor is not None:
