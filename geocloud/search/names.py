@@ -22,6 +22,8 @@ __all__ = ["Hits", "Names"]
 Floats = NDArray[np.float32]
 Integers = NDArray[np.int32]
 _Found = tuple[Integers, Floats]
+# Letters up to which the ways to read them are too few to be worth bringing together.
+_FEW_LETTERS = 8
 # What a match is worth by where it lies: all of a name, all but its suffix, its beginning, somewhere within.
 _WHOLE, _STEM, _BEGINNING, _WITHIN, _COVERAGE = 1.0, 0.96, 0.78, 0.5, 0.12
 
@@ -78,7 +80,7 @@ class Names:
             for matched in range(1, read + 1):
                 found = reached.pop((read, matched), None)
                 if found is not None:
-                    self._go_on(question, read, matched, _merged(found), reached)
+                    self._go_on(question, read, matched, _merged(found, read), reached)
         return self._hits({m: f for (read, m), f in reached.items() if read == len(question)})
 
     def _go_on(
@@ -118,11 +120,13 @@ class Names:
         return Hits(matching, best[matching])
 
 
-def _merged(found: list[_Found]) -> _Found:
-    """Matches that begin at the same place become the best of them."""
+def _merged(found: list[_Found], read: int) -> _Found:
+    """Matches that begin at the same place become the best of them; where few letters are read, few do."""
     if len(found) == 1:
         return found[0]
     begun, weight = np.concatenate([f[0] for f in found]), np.concatenate([f[1] for f in found])
+    if read <= _FEW_LETTERS:
+        return begun, weight
     order = np.argsort(begun)
     begun, weight = begun[order], weight[order]
     first = np.flatnonzero(np.concatenate([np.ones(1, bool), begun[1:] != begun[:-1]]))

@@ -27,6 +27,7 @@ _SEPARATOR = "\n"
 # what is taken off where the reading is not its usual one.
 _TYPED, _READ, _BEGUN, _INITIAL, _UNUSUAL = 1.0, 0.82, 0.68, 0.55, 0.1
 _LONGEST_SYLLABLE = 6
+_CHOICES_KEPT = 5_000
 # Numbers there can be of characters.
 NUMBERS = 65_536
 
@@ -65,7 +66,7 @@ class Vocabulary:
         self._lock = threading.Lock()
         self._usual: dict[str, list[int]] = defaultdict(list)
         self._rare: dict[str, list[int]] = defaultdict(list)
-        self._classes: dict[tuple[str, str], Ids] = {}
+        self._choices: dict[str, list[Choice]] = {}
         self.size = 1
         self._add(ord(_SEPARATOR))
         self.separator = 1
@@ -82,43 +83,42 @@ class Vocabulary:
             with self._lock:
                 for point in np.unique(points[numbers == 0]).tolist():
                     self._add(point)
-                self._classes = {}
+                self._choices = {}
             numbers = self._number[points]
         return numbers
 
     def choices(self, rest: str) -> list[Choice]:
-        """Every way to go on reading a question whose unread rest, folded, begins here."""
-        first = rest[0]
-        found = [Choice(1, self._numbered("typed", first), _TYPED)]
-        if "a" <= first <= "z":
-            initials = [first] + [rest[:2]] * (rest[:2] in ("zh", "ch", "sh"))
-            ways = [(len(initial), "begun", initial, _INITIAL) for initial in initials]
-            for length in range(1, min(_LONGEST_SYLLABLE, len(rest)) + 1):
-                ways.append((length, "whole", rest[:length], _READ))
-            if 2 <= len(rest) < _LONGEST_SYLLABLE:
-                ways.append((len(rest), "begun", rest, _BEGUN))
-            for length, kind, letters, weight in ways:
-                found.append(Choice(length, self._numbered(f"{kind} usual", letters), weight))
-                found.append(Choice(length, self._numbered(f"{kind} rare", letters), weight - _UNUSUAL))
-        return [choice for choice in found if choice.ids.size]
+        """Every way to go on reading a question whose unread rest, folded, begins here.
 
-    def _numbered(self, kind: str, text: str) -> Ids:
-        if kind == "typed":
-            numbers = self._number[[ord(text)]]
-            return numbers[numbers > 0]
-        classes = self._classes
-        ids = classes.get((kind, text))
-        if ids is None:
-            how, _, whose = kind.partition(" ")
-            table = self._usual if whose == "usual" else self._rare
-            if how == "whole":
-                chosen = list(table.get(text, ()))
-            else:
-                chosen = [
-                    n for reading, numbers in list(table.items()) if reading.startswith(text) for n in list(numbers)
-                ]
-            ids = classes[kind, text] = np.unique(np.array(chosen, np.uint16))
-        return ids
+        Of choices that take the same number of letters, no two have a character in common.
+        """
+        known = self._choices
+        key = rest if len(rest) < _LONGEST_SYLLABLE else rest[:_LONGEST_SYLLABLE] + _SEPARATOR
+        found = known.get(key)
+        if found is None:
+            if len(known) >= _CHOICES_KEPT:
+                known.clear()
+            found = known[key] = self._ways(rest)
+        return found
+
+    def _ways(self, rest: str) -> list[Choice]:
+        first = rest[0]
+        typed = self._number[[ord(first)]]
+        found = [Choice(1, typed[typed > 0], _TYPED)]
+        if "a" <= first <= "z":
+            for length in range(1, min(_LONGEST_SYLLABLE, len(rest)) + 1):
+                letters = rest[:length]
+                begun = _BEGUN if length == len(rest) > 1 else _INITIAL
+                taken = np.zeros(0, np.uint16)
+                ways = [(True, _READ)]
+                if begun == _BEGUN or length == 1 or letters in ("zh", "ch", "sh"):
+                    ways.append((False, begun))
+                for whole, weight in ways:
+                    for table, off in ((self._usual, 0.0), (self._rare, _UNUSUAL)):
+                        ids = np.setdiff1d(_read_so(table, letters, whole), taken)
+                        taken = np.union1d(taken, ids)
+                        found.append(Choice(length, ids, weight - off))
+        return [choice for choice in found if choice.ids.size]
 
     def _add(self, point: int) -> None:
         if self.size >= NUMBERS - 1:
@@ -128,6 +128,14 @@ class Vocabulary:
             (self._rare if place else self._usual)[reading].append(self.size)
         self._number[point] = self.size
         self.size += 1
+
+
+def _read_so(table: dict[str, list[int]], letters: str, whole: bool) -> Ids:
+    """Characters with a reading that is these letters, or begins with them."""
+    if whole:
+        return np.unique(np.array(list(table.get(letters, ())), np.uint16))
+    lists = [list(numbers) for reading, numbers in list(table.items()) if reading.startswith(letters)]
+    return np.unique(np.array([n for numbers in lists for n in numbers], np.uint16))
 
 
 def _code_points(text: str) -> NDArray[np.uint32]:

@@ -341,21 +341,22 @@ def test_strange_names_are_found_by_themselves(lab, searching, name):
 
 
 def test_the_loop_is_not_held_up(city, searching):
+    """What the loop's own thread computes between two turns, however many others the machine serves."""
+
     async def check(session):
         longest = 0.0
 
         async def watch():
             nonlocal longest
             while True:
-                begin = time.perf_counter()
+                begin = time.thread_time()
                 await asyncio.sleep(0)
-                longest = max(longest, time.perf_counter() - begin)
+                longest = max(longest, time.thread_time() - begin)
 
         watching = asyncio.create_task(watch())
         await asyncio.gather(*(session.find(q) for q in ("古楼", "gulou", "s", "示例")))
         watching.cancel()
-        # Five times what it may be on a machine of its own: this one runs other tests beside.
-        assert longest < 0.1
+        assert 0 < longest < 0.02
 
     searching(city, check)
 
