@@ -79,7 +79,8 @@ async def _tile(service: Service, ask: Ask, params: dict[str, str]) -> Answer:
     tile = grid(params["grid"]).tile(params["matrix"], params["row"], params["col"])
     one = "collection" in params
     layers = layers_of(service, params, None if one or not ask.query else ask.parameter("collections"))
-    rows, wanted = _narrowed(service, ask, layers, one) if ask.query else ({}, {})
+    narrowed = ask.query or any(x.state.timed for x in layers)
+    rows, wanted = _narrowed(service, ask, layers, one) if narrowed else ({}, {})
     layers = [x for x in layers if is_drawn(x, tile)]
     names = [x.id for x in layers]
     # The mark comes before the rows are read, so that a change in between puts it out.

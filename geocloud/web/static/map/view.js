@@ -211,11 +211,13 @@ export class MapView {
    */
   async styleFor(other, options = {}) {
     await this.#ready;
+    let loaded = false;
+    other.once("style.load", () => { loaded = true; });
     const draw = () => {
       const wish = this.wish();
       if (options.layers) wish.visible = options.layers;
       if ("date" in options) wish.date = options.date ?? null;
-      other.setStyle(compose(options.style ?? this.#style, wish, this.#app.layers, this.#base()), { diff: true });
+      other.setStyle(compose(options.style ?? this.#style, wish, this.#app.layers, this.#base()), { diff: loaded });
     };
     draw();
     const ends = [this.#app.on("layers", draw)];
