@@ -47,6 +47,7 @@ def legend(of: Subject, language: Literal["zh", "en"], *, dark: bool, title: str
                 "synthetic": layer.synthetic,
                 **({"mark": "示例数据" if language == "zh" else "synthetic data", "pattern": "hatch"} if layer.synthetic
                    else {}),
+                "empty": layer.state.row_count == 0,
                 "minzoom": layer.spec.tiles.min_zoom,
                 "entries": [{**e, "label": _say(e["label"], language)} for e in entries],
             }

@@ -20,6 +20,8 @@ __all__ = ["legend_png"]
 _MARGIN, _SWATCH, _ROW, _GAP = 16, (30, 18), 26, 12
 _TITLE, _LAYER, _TEXT, _NOTE = 16, 14, 12, 11
 _SUPER = 4
+# Height from which another column begins.
+_COLUMN = 760
 
 
 def legend_png(legend: dict[str, Any], colors: Palette, sheet: Sheet, fonts: Fonts, scale: int) -> bytes:
@@ -39,24 +41,41 @@ class _Pen:
         self._index = sheet.index
         self._sprite = Image.open(io.BytesIO(sheet.png)).convert("RGBA")
         self.width = 0
+        self._left = _MARGIN
 
     def draw(self, legend: dict[str, Any], image: Image.Image | None) -> int:
-        """Draws onto the image, or only measures: sets `width` and returns the height."""
-        at = _MARGIN
-        at = self._write(image, _MARGIN, at, legend["title"], _TITLE, self._colors.ink, bold=True) + _GAP // 2
-        for layer in legend["layers"]:
-            if len(layer["entries"]) == 1 and layer["entries"][0]["label"].endswith(layer["title"]):
-                at = self._entry(image, at, layer["entries"][0], layer)
-                continue
-            at += _GAP // 2
-            at = self._heading(image, at, layer)
-            for entry in layer["entries"]:
-                at = self._entry(image, at, entry, {"synthetic": layer["synthetic"]})
-        return (at + _MARGIN) * self._scale
+        """Draws onto the image, or only measures: sets `width` and returns the height.
+
+        Layers run down one column after another; a layer is never torn apart.
+        """
+        self.width, self._left = 0, _MARGIN
+        top = self._write(image, _MARGIN, _MARGIN, legend["title"], _TITLE, self._colors.ink, bold=True) + _GAP // 2
+        heights = [self._height(layer) for layer in legend["layers"]]
+        tallest = max([_COLUMN, *heights])
+        at, lowest = top, top
+        for layer, height in zip(legend["layers"], heights, strict=True):
+            if at > top and at + height > top + tallest:
+                self._left, at = self.width // self._scale + _GAP, top
+            at = self._layer(image, at, layer)
+            lowest = max(lowest, at)
+        return (lowest + _MARGIN) * self._scale
+
+    @staticmethod
+    def _height(layer: dict[str, Any]) -> int:
+        entries = len(layer["entries"])
+        return entries * _ROW + (0 if _is_plain(layer) else _GAP // 2 + round(_LAYER * 1.6) + 2)
+
+    def _layer(self, image: Image.Image | None, at: int, layer: dict[str, Any]) -> int:
+        if _is_plain(layer):
+            return self._entry(image, at, layer["entries"][0], layer)
+        at = self._heading(image, at + _GAP // 2, layer)
+        for entry in layer["entries"]:
+            at = self._entry(image, at, entry, {"synthetic": layer["synthetic"]})
+        return at
 
     def _heading(self, image: Image.Image | None, at: int, layer: dict[str, Any]) -> int:
-        end = self._write(image, _MARGIN, at, layer["title"], _LAYER, self._colors.ink, bold=True)
-        self._mark(image, _MARGIN + self._length(layer["title"], _LAYER, bold=True) + 8, at, layer)
+        end = self._write(image, self._left, at, layer["title"], _LAYER, self._colors.ink, bold=True)
+        self._mark(image, self._left + self._length(layer["title"], _LAYER, bold=True) + 8, at, layer)
         return end + 2
 
     def _mark(self, image: Image.Image | None, x: int, at: int, layer: dict[str, Any]) -> None:
@@ -73,9 +92,9 @@ class _Pen:
         if image is not None:
             swatch = self._swatch(entry, hatched=layer["synthetic"])
             top = at * self._scale + (_ROW * self._scale - swatch.height) // 2
-            left = _MARGIN * self._scale + (_SWATCH[0] * self._scale - swatch.width) // 2
+            left = self._left * self._scale + (_SWATCH[0] * self._scale - swatch.width) // 2
             image.paste(swatch, (left, top), swatch)
-        x = _MARGIN + _SWATCH[0] + 10
+        x = self._left + _SWATCH[0] + 10
         self._write(image, x, at + (_ROW - 19) // 2, entry["label"], _TEXT, self._colors.ink)
         self._mark(image, x + self._length(entry["label"], _TEXT) + 8, at + 4, layer)
         return at + _ROW
@@ -118,6 +137,11 @@ class _Pen:
     def _font(self, size: int, *, bold: bool = False) -> Any:
         faces = self._fonts.faces("Sans Bold" if bold else "Sans Regular")
         return _loaded(faces[0] if faces else None, size * self._scale)
+
+
+def _is_plain(layer: dict[str, Any]) -> bool:
+    """Whether the layer's one entry says its name, so that it needs no heading."""
+    return len(layer["entries"]) == 1 and str(layer["entries"][0]["label"]).endswith(layer["title"])
 
 
 @lru_cache(maxsize=32)

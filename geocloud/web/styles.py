@@ -85,6 +85,8 @@ async def _legend(service: Service, ask: Ask, params: dict[str, str]) -> Answer:
 
 def _picture(service: Service, ctx: Context, document: dict[str, Any], dark: bool, scale: int) -> bytes:
     sheet = styles.sheet(ctx.catalogue, dark=dark, scale=scale)
+    # A picture explains what can be seen; the JSON has every layer.
+    document = {**document, "layers": [x for x in document["layers"] if not x["empty"]]}
     fonts = _glyphs(service.settings.database.home, service.settings.styles).fonts
     return styles.legend_png(document, styles.palette(dark=dark), sheet, fonts, scale)
 
