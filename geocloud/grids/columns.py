@@ -62,6 +62,7 @@ class PointColumns:
         self._kept: OrderedDict[str, _Kept] = OrderedDict()
         # One at a time: building is the work of a processor, and two layers at once would hold more than is allowed.
         self._building = asyncio.Lock()
+        self._renewing: dict[str, asyncio.Task[PointStore]] = {}
 
     @property
     def points(self) -> int:
@@ -75,10 +76,16 @@ class PointColumns:
         than may be held.
         """
         must_have_points(layer)
-        found = self._fresh(layer)
-        if found is None:
-            async with self._building:
-                found = self._fresh(layer) or await self._renew(layer)
+        while (found := self._fresh(layer)) is None:
+            task = self._renewing.get(layer.id)
+            if task is not None:
+                # Somebody else's, perhaps for an older version: then it is looked at again.
+                await asyncio.wait({task})
+                continue
+            task = self._renewing[layer.id] = asyncio.create_task(self._renew(layer))
+            task.add_done_callback(lambda done: self._renewed(layer.id, done))
+            # Who asked may leave; the work is of use to the next, and would else begin again and again.
+            return await asyncio.shield(task)
         return found
 
     async def read(self, layer: Layer, relation: str, where: str, args: Sequence[object]) -> PointStore:
@@ -109,6 +116,10 @@ class PointColumns:
         return kept.store
 
     async def _renew(self, layer: Layer) -> PointStore:
+        async with self._building:
+            return await self._renew_now(layer)
+
+    async def _renew_now(self, layer: Layer) -> PointStore:
         kept = self._kept.get(layer.id)
         async with self._reader.lease() as conn, conn.transaction(isolation="repeatable_read", readonly=True):
             identity, version, rows = await conn.fetchrow(_SNAPSHOT, layer.id)
@@ -126,6 +137,12 @@ class PointColumns:
         self._kept.move_to_end(layer.id)
         self._make_room(layer.id, len(store.fid))
         return store
+
+    def _renewed(self, layer_id: str, task: asyncio.Task[PointStore]) -> None:
+        self._renewing.pop(layer_id, None)
+        if not task.cancelled():
+            # Said to who asked; where nobody is left, the next one asks afresh.
+            task.exception()
 
     def _make_room(self, for_layer: str, rows: int) -> None:
         others = [i for i in self._kept if i != for_layer]

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import io
 import json
@@ -16,8 +17,15 @@ import httpx
 import psycopg2
 import pytest
 
+from geocloud import grids
 from geocloud.catalogue.publish import sync
+from geocloud.catalogue.registry import Layer, Registry
 from geocloud.catalogue.spec import LayerSpec
+from geocloud.db.reader import Reader
+from geocloud.errors import TooLarge
+from geocloud.grids.columns import PointColumns
+from geocloud.grids.h3cells import PointStore
+from geocloud.settings import DatabaseSettings
 from tests.web.conftest import SITE, SITE_KINDS, ZONE, City, run_server, site_spec, zone_spec
 
 PATH = f"/collections/{SITE}/h3"
@@ -271,3 +279,36 @@ def test_collection_links_to_its_cells(client: httpx.Client) -> None:
     assert [x["rel"] for x in found] == ["related"]
     assert client.get(found[0]["href"]).json()["type"] == "FeatureCollection"
     assert not [x for x in client.get(f"/collections/{ZONE}").json()["links"] if x["href"].endswith("/h3")]
+
+
+def test_columns_are_made_once_though_who_asked_has_left(city: City, cluster: DatabaseSettings) -> None:
+    async def run() -> None:
+        registry, reader = Registry(city.urls.reader), Reader(city.urls.reader, cluster)
+        await registry.start()
+        await reader.open()
+        columns = PointColumns(reader, 10_000)
+        layer = registry.current.layer(SITE)
+        leaving = asyncio.create_task(columns.get(layer))
+        await asyncio.sleep(0)
+        leaving.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await leaving
+        first, second = await asyncio.gather(columns.get(layer), columns.get(layer))
+        assert first is second is await columns.get(layer)
+        assert len(first.fid) == columns.points == layer.state.row_count
+        assert counted_once == [SITE]
+        with pytest.raises(TooLarge):
+            await PointColumns(reader, 100).get(layer)
+        await registry.stop()
+        reader.close()
+
+    counted_once: list[str] = []
+    real = grids.columns._read_all
+
+    async def counting(conn: object, layer: Layer, *more: object) -> PointStore:
+        counted_once.append(layer.id)
+        return await real(conn, layer, *more)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(grids.columns, "_read_all", counting)
+        asyncio.run(run())
