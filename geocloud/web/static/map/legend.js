@@ -57,14 +57,16 @@ function byCollection(document) {
 }
 
 /**
- * A swatch: the shape of what is drawn in its colour, hatched where the data is synthetic.
+ * A swatch: the shape of what is drawn in its colour, hatched where the data is synthetic. The classes within a
+ * layer's legend are not hatched again.
  * @param {Layer} layer
  * @param {Entry} [entry]
  * @param {Legend} [from]
+ * @param {boolean} [hatched]
  */
-export function swatch(layer, entry, from) {
+export function swatch(layer, entry, from, hatched = layer.synthetic) {
   const symbol = entry?.symbol ?? shapeOf(layer.geometry);
-  const box = h("span", { class: `swatch ${symbol}${layer.synthetic ? " hatched" : ""}`, "aria-hidden": "true" });
+  const box = h("span", { class: `swatch ${symbol}${hatched ? " hatched" : ""}`, "aria-hidden": "true" });
   paint(box, layer, entry, from);
   return box;
 }

@@ -13,7 +13,8 @@ export function installSwitches(app) {
 
   const showLanguage = () => {
     page.lang = app.t("zh-CN", "en");
-    language.textContent = app.t("English", "中文");
+    language.textContent = app.t("EN", "中文");
+    language.setAttribute("aria-label", app.t("English", "中文"));
     language.lang = app.t("en", "zh-CN");
     document.title = app.catalogue
       ? app.t(`${app.catalogue.city.zh}地图`, `${app.catalogue.city.en} map`) : document.title;

@@ -126,6 +126,11 @@ export function installTree(app) {
   draw();
 }
 
+/** @param {string} label Whether it needs a whole line of the legend; a Chinese character is twice as wide as a letter. */
+function wide(label) {
+  return label.replace(/[^\x00-\xff]/g, "xx").length > 14;
+}
+
 /** One layer in the tree; its details are made when they are first opened. */
 class Row {
   #app;
@@ -246,8 +251,8 @@ class Row {
     try {
       const from = await legend(this.#app);
       const found = from.entries.get(layer.id) ?? [];
-      list.replaceChildren(...found.map((entry) => h("li", { class: entry.label.length > 12 ? "wide" : "" },
-        swatch(layer, entry, from), h("span", {}, entry.label))));
+      list.replaceChildren(...found.map((entry) => h("li", { class: wide(entry.label) ? "wide" : "",
+        title: entry.label }, swatch(layer, entry, from, false), h("span", {}, entry.label))));
       list.hidden = found.length === 0;
     } catch {
       list.replaceChildren(h("li", { class: "hint" },

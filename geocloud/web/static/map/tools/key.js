@@ -68,7 +68,7 @@ export function drawLegend(app, paper, box, columns, groups) {
   paper.text(app.t("图例", "Legend"), box.x, box.y + 3.4, 3.6, { bold: true });
   const rows = groups.flatMap(({ layer, entries }) => {
     const name = app.words.text(layer.title);
-    if (entries.length === 1) return [{ text: name, entry: entries[0], layer, first: true }];
+    if (entries.length === 1 && !entries[0].codes?.length) return [{ text: name, entry: entries[0], layer, first: true }];
     return [{ text: name, entry: null, layer, first: true },
       ...entries.map((entry) => ({ text: entry.label, entry, layer, first: false }))];
   });
