@@ -41,6 +41,10 @@ class MapPage:
         pairs = (part.partition("=") for part in self.page.url.partition("#")[2].split("&"))
         return {key: unquote(value) for key, _, value in pairs}
 
+    def until(self, part: str, there: bool = True) -> None:
+        """Returns when the state in the address holds a text, or no longer holds it."""
+        self.page.wait_for_url(lambda url: (part in unquote(url.partition("#")[2])) is there)
+
     def outside(self) -> list[str]:
         """Addresses asked for that are not on the host of the map."""
         host = urlsplit(self.base).netloc

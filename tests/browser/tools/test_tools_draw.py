@@ -84,7 +84,7 @@ def test_measurement_is_in_the_address_and_comes_back(visited: MapPage) -> None:
     assert math.isclose(shown, GEOD.inv(115.95, 36.48, 116.02, 36.51)[2], rel_tol=1e-6)
     assert page.locator(".inspector h2").inner_text() == "Measure"
     page.keyboard.press("Escape")
-    page.wait_for_function("!location.hash.includes('measure')")
+    visited.until("measure", there=False)
     assert page.locator(".drawn").count() == 0
 
 
@@ -93,7 +93,7 @@ def test_corner_is_moved_by_arrow_keys(visited: MapPage) -> None:
     before = figure(page, "length_m")
     page.locator(".sketch-corner").last.focus()
     page.keyboard.press("Shift+ArrowRight")
-    page.wait_for_function("before => !location.hash.includes('/116,36.5')", arg=None)
+    visited.until("/116,36.5", there=False)
     page.wait_for_selector(".tool-figure[data-state=exact]")
     line = places(visited.state()["measure"])
     assert line[1][0] > 116.0 and figure(page, "length_m") > before
@@ -166,7 +166,7 @@ def test_list_of_what_lies_inside_leads_to_the_feature(visited: MapPage) -> None
     card = page.locator(f"[data-inside='{SITE}']")
     card.locator("summary").click()
     card.locator("ol button").first.click()
-    page.wait_for_function(f"location.hash.includes('sel={SITE}/')")
+    visited.until(f"sel={SITE}/")
 
 
 def test_rectangle_by_two_taps_on_a_phone(visit: Callable[..., MapPage]) -> None:
@@ -193,16 +193,17 @@ def test_coordinate_is_found_marked_and_kept(visited: MapPage) -> None:
     active = page.get_attribute("#search-input", "aria-activedescendant")
     assert page.locator(f"#{active}").get_attribute("aria-selected") == "true"
     page.keyboard.press("Enter")
-    page.wait_for_function("location.hash.includes('find=116.012,36.507/')")
-    page.wait_for_function(
-        "async () => { const c = (await window.geocloud).map.getCenter();"
-        " return Math.abs(c.lng - 116.012) < 1e-4 && Math.abs(c.lat - 36.507) < 1e-4; }"
+    visited.until("find=116.012,36.507/")
+    centre = page.evaluate(
+        "async () => { const { map } = await window.geocloud; while (map.isMoving()) await new Promise(done =>"
+        " map.once('moveend', done)); return map.getCenter().toArray(); }"
     )
+    assert centre == pytest.approx([116.012, 36.507], abs=1e-4)
     assert page.locator(".drawn.point").count() == 1
     again = visited.open("#" + page.url.partition("#")[2])
     assert again.locator(".drawn.point text").text_content().startswith("116.012")
     again.click(".search-clear")
-    again.wait_for_function("!location.hash.includes('find')")
+    visited.until("find", there=False)
     assert again.locator(".drawn.point").count() == 0
 
 

@@ -6,7 +6,8 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime
+from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -62,14 +63,14 @@ def test_slider_asks_for_tiles_of_its_date(visited: MapPage, city: City) -> None
     slider = page.locator(".time-slider")
     days = (datetime(2021, 7, 1) - datetime(1970, 1, 1)).days
     slider.evaluate("(e, v) => { e.value = v; e.dispatchEvent(new Event('input')); }", str(days))
-    page.wait_for_function("location.hash.includes('date=2021-07-01')")
+    visited.until("date=2021-07-01")
     assert zones(page) == true_zones(city, "2021-07-01T12:00:00+08") == ["always", "old"]
     assert visited.asked_for("/tiles/WebMercatorQuad/", "datetime=2021-07-01")
     assert page.inner_text(".time-date") == "2021年7月1日"
     assert slider.get_attribute("aria-valuetext") == "2021年7月1日"
     slider.focus()
     page.keyboard.press("ArrowRight")
-    page.wait_for_function("location.hash.includes('date=2021-07-02')")
+    visited.until("date=2021-07-02")
 
 
 def test_steps_go_from_change_to_change(visited: MapPage, city: City) -> None:
@@ -78,29 +79,29 @@ def test_steps_go_from_change_to_change(visited: MapPage, city: City) -> None:
     seen = []
     for date in ("2020-03-01", "2024-05-01", "2030-06-01"):
         page.click(".timebar [data-act=next]")
-        page.wait_for_function(f"location.hash.includes('date={date}')")
+        visited.until(f"date={date}")
         seen.append(zones(page))
         assert seen[-1] == true_zones(city, f"{date}T12:00:00+08")
     assert seen == [["always", "old"], ["always", "new"], ["always", "new", "plan"]]
     assert page.inner_text(".time-date") == "1 June 2030"
     page.click(".timebar [data-act=back]")
-    page.wait_for_function("location.hash.includes('date=2024-05-01')")
+    visited.until("date=2024-05-01")
     page.click(".timebar [data-act=now]")
-    page.wait_for_function("!location.hash.includes('date')")
+    visited.until("date", there=False)
 
 
 def test_play_runs_to_the_last_change_and_stops(visited: MapPage) -> None:
     page = visited.open(f"{AT}&on={ZONE}&date=2024-01-01")
     page.wait_for_selector("#timebar:not([hidden])")
     page.click("[data-act=play]")
-    page.wait_for_function("location.hash.includes('date=2030-06-01')")
+    visited.until("date=2030-06-01")
     page.wait_for_selector("[data-act=play][aria-label='播放']")
 
 
 def test_split_shows_two_dates_under_one_camera(visited: MapPage, city: City) -> None:
     page = visited.open(f"{AT}&on={ZONE}&split=50/2021-07-01/-")
     page.wait_for_selector(".split-map canvas")
-    now = (datetime.now() + timedelta(0)).isoformat() + "+08"
+    now = datetime.now(UTC).isoformat()
     assert zones(page, "other") == true_zones(city, "2021-07-01T12:00:00+08") == ["always", "old"]
     assert zones(page) == true_zones(city, now) == ["always", "new"]
     assert page.inner_text(".split-side.right") == "2021年7月1日"
@@ -127,7 +128,7 @@ def test_divider_moves_by_keys_and_pointer(visited: MapPage) -> None:
     page.mouse.down()
     page.mouse.move(stage["x"] + stage["width"] * 0.25, stage["y"] + 300, steps=4)
     page.mouse.up()
-    page.wait_for_function("location.hash.includes('split=25/')")
+    visited.until("split=25/")
     assert "25%" in page.locator(".split-map").evaluate("e => e.style.clipPath")
 
 
@@ -137,12 +138,12 @@ def test_split_of_two_sets_of_layers_ends_with_its_tool(visited: MapPage) -> Non
     page.click(".tool-card [data-value=layers]")
     page.check(f"[id='split-{ZONE}']")
     page.uncheck(f"[id='split-{SITE}']")
-    page.wait_for_function(f"location.hash.includes('split=50/-/{ZONE}')")
+    visited.until(f"split=50/-/{ZONE}")
     assert zones(page, "other") == ["always", "new"]
     assert zones(page) == []
     assert "区块" in page.inner_text(".split-side.right") and "设施点" in page.inner_text(".split-side.right")
     page.click("button[data-tool=split]")
-    page.wait_for_function("!location.hash.includes('split')")
+    visited.until("split", there=False)
     assert page.locator(".split-map").count() == 0
 
 
@@ -266,12 +267,12 @@ def test_snippet_holds_the_address_and_a_title(visited: MapPage) -> None:
     page.click("button[data-tool=share]")
     page.select_option("#share-size", "640x480")
     code = page.input_value("#share-embed")
-    frame = page.evaluate(
-        "html => { const d = new DOMParser().parseFromString(html, 'text/html'); const f = d.querySelector('iframe');"
-        " return [f.getAttribute('src'), f.getAttribute('width'), f.getAttribute('title')]; }",
-        code,
-    )
-    assert frame[0] == page.input_value("#share-link") and frame[1] == "640" and frame[2]
+    frame: dict[str, str | None] = {}
+    reader = HTMLParser()
+    reader.handle_starttag = lambda tag, attributes: frame.update({"tag": tag, **dict(attributes)})  # type: ignore
+    reader.feed(code)
+    assert frame["tag"] == "iframe" and frame["src"] == page.input_value("#share-link")
+    assert (frame["width"], frame["height"]) == ("640", "480") and frame["title"]
     assert "GEOCLOUD_MAP_EMBED_ORIGINS" in page.inner_text(".tool-card")
 
 
@@ -298,7 +299,7 @@ def test_everything_is_said_in_the_language_of_the_screen(visited: MapPage) -> N
         assert not chinese.search(page.get_attribute(f"button[data-tool={tool}]", "aria-label") or ""), tool
     assert not chinese.search(page.inner_text("#timebar"))
     page.click("#language")
-    page.wait_for_function("document.documentElement.lang === 'zh-CN'")
+    page.wait_for_selector("html[lang=zh-CN]")
     assert page.inner_text(".inspector h2") == "分享"
 
 
