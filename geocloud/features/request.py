@@ -22,8 +22,8 @@ from geocloud.geodesy.crs import Crs, crs, parse_crs
 from geocloud.settings import WebSettings
 
 __all__ = [
-    "ITEM_PARAMETERS", "PAGE_PARAMETERS", "SERVED_CRS", "Rows", "current_relation", "read_fields", "read_item", "read_question",
-    "read_rows", "served_crs",
+    "ITEM_PARAMETERS", "PAGE_PARAMETERS", "SERVED_CRS", "Rows", "current_relation", "read_fields", "read_item",
+    "read_question", "read_rows", "served_crs",
 ]  # fmt: skip
 
 Pairs = Sequence[tuple[str, str]]

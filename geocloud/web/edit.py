@@ -200,9 +200,12 @@ def _media_type(ask: Ask, taken: tuple[str, ...]) -> None:
 
 def _how(service: Service, ask: Ask, layer: Layer, key: EditKey | None = None, *, correction: bool = True) -> How:
     """Headers and parameters of a change; a `key` asks for the version to be changed."""
-    for name, _ in ask.pairs:
+    names = [name for name, _ in ask.pairs]
+    for name in names:
         if name not in (*PARAMETERS, "f", "lang"):
             raise unknown_parameter(name, [*PARAMETERS, "f", "lang"])
+        if names.count(name) > 1:
+            raise invalid(name, f"`{name}` is given more than once.", f"参数 {name} 重复出现。")
     written_in = ask.header(b"content-crs").decode("latin-1").strip().removeprefix("<").removesuffix(">")
     output, _, _ = read_item([p for p in ask.pairs if p[0] == "crs"], layer)
     at = _valid_from(ask.parameter("valid-from"), ahead=key is None)

@@ -191,6 +191,7 @@ def keys(urls: Urls, table: Table, tmp_path_factory: pytest.TempPathFactory) -> 
 def edit_server(urls: Urls, keys: Keys) -> Iterator[str]:
     """Address of a real server of two workers on which editing is on, with small limits."""
     limits = {"GEOCLOUD_EDIT_BODY_KB": "256", "GEOCLOUD_EDIT_FEATURES_MAX": "100", "GEOCLOUD_EDIT_WAIT_MS": "1000"}
+    limits["GEOCLOUD_EDIT_BODY_SECONDS"] = "2"
     yield from run_server(urls.reader, keys.log.parent, urls.writer, GEOCLOUD_EDITING="true", **limits)
 
 

@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx
 import pytest
 
+from geocloud.db import cluster as _cluster
 from geocloud.features.request import SERVED_CRS
 from geocloud.geodesy.crs import crs
 from geocloud.geodesy.transform import from_lonlat
@@ -332,6 +334,34 @@ def test_body_has_a_limit_whether_or_not_its_length_is_told(edit: httpx.Client) 
     assert edit.get(ITEMS).status_code == 200
 
 
+def test_body_that_does_not_arrive_is_not_waited_for(edit: httpx.Client, keys: Keys, table: Table) -> None:
+    before = table.count()
+    body = json.dumps(draft()).encode()
+    head = (
+        f"POST {ITEMS} HTTP/1.1\r\nHost: x\r\nAccept-Language: en\r\nAuthorization: Bearer {keys.full}\r\n"
+        f"Content-Type: application/geo+json\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    with socket.create_connection((edit.base_url.host, edit.base_url.port or 80), timeout=30) as client:
+        client.sendall(head.encode() + body[:-1])
+        assert client.recv(12) == b"HTTP/1.1 400"
+    assert table.count() == before
+
+
+def test_connections_the_database_ended_are_made_again(edit: httpx.Client, table: Table, cluster: Any) -> None:
+    created(edit)
+    admin = Table(_cluster.admin_url(cluster, "postgres"))
+    ended = admin.run(
+        "SELECT pg_terminate_backend(pid) AS ok FROM pg_stat_activity WHERE application_name = 'geocloud edit'"
+    )
+    assert ended and all(r["ok"] for r in ended)
+    before = table.count()
+    answers = [edit.post(ITEMS, json=draft(), headers=POST) for _ in range(12)]
+    assert {a.status_code for a in answers} <= {201, 503}
+    assert answers[-1].status_code == 201
+    # What was refused was not written.
+    assert table.count() == before + sum(a.status_code == 201 for a in answers)
+
+
 def test_number_of_features_has_a_limit(edit: httpx.Client) -> None:
     features = [draft() for _ in range(101)]
     answer = edit.post(ITEMS, json={"type": "FeatureCollection", "features": features}, headers=POST)
@@ -556,9 +586,10 @@ def test_correction_says_that_it_was_never_so(edit: httpx.Client) -> None:
     [("POST", {"valid-from": "yesterday"}, "valid-from"), ("PATCH", {"valid-from": "2999-01-01"}, "valid-from"),
      ("POST", {"change": "correction"}, "change"), ("PATCH", {"change": "undo"}, "change"),
      ("PATCH", {"change": "correction", "valid-from": "2020-01-01"}, "change"),
+     ("POST", [("crs", "OGC:CRS84"), ("crs", "OGC:CRS84")], "crs"),
      ("POST", {"colour": "red"}, "colour"), ("POST", {"crs": "EPSG:1"}, "crs"), ("POST", {"limit": "1"}, "limit")],
 )  # fmt: skip
-def test_parameters_are_checked(edit: httpx.Client, method: str, params: dict[str, str], name: str) -> None:
+def test_parameters_are_checked(edit: httpx.Client, method: str, params: Any, name: str) -> None:
     path, first = (ITEMS, None) if method == "POST" else created(edit)
     headers = POST if first is None else PATCH | {"if-match": first.headers["etag"]}
     answer = edit.request(method, path, json=draft() if first is None else {}, params=params, headers=headers)
