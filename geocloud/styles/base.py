@@ -143,7 +143,7 @@ def _building(d: Drawing) -> None:
         d.add(
             90, "name", "symbol", "label", minzoom=max(16.0, zoom), filter=["all", SINGLE, ["has", "name"]],
             layout={"text-field": text_of(d.layer, d.language), "text-font": REGULAR, "text-size": 11,
-                    "text-max-width": 9, "text-padding": 4},
+                    "text-max-width": _em(d), "text-padding": 4},
             paint={"text-color": d.colors.secondary, **d.halo()},
         )  # fmt: skip
 

@@ -8,6 +8,7 @@ the size; distances are exact Euclidean ones of that raster, weighted at the edg
 
 from __future__ import annotations
 
+import ctypes
 import gzip
 import hashlib
 import os
@@ -68,7 +69,7 @@ class GlyphStore:
         path = self._folder / stack.replace(" ", "-").lower() / f"{start}-{start + RANGE - 1}.pbf.gz"
         try:
             return path.read_bytes()
-        except FileNotFoundError:
+        except OSError:
             pass
         body = gzip.compress(encode(stack, start, draw_range(self.fonts, stack, start)), 9, mtime=0)
         # A folder that cannot be written costs time at the next request, nothing else.
@@ -178,7 +179,7 @@ class _Face:
         slot = self._face.glyph
         advance = round(slot.linearHoriAdvance / 65536 / _SCALE)
         if self._bold:
-            slot.outline.embolden(_THICKEN)
+            ft.FT_Outline_Embolden(ctypes.byref(slot.outline._FT_Outline), _THICKEN)
         slot.render(ft.FT_RENDER_MODE_NORMAL)
         bitmap = slot.bitmap
         if not bitmap.width or not bitmap.rows:

@@ -52,7 +52,7 @@ def marker_name(icon: str, color: str) -> str:
 def markers(layer: Layer) -> list[str]:
     """Names of the markers of a layer of points: one a class, and one for what no class names."""
     icon = layer.spec.style.icon
-    if not icon and "point" not in layer.spec.geometry:
+    if not icon and not ("point" in layer.spec.geometry or layer.spec.geometry == "geometry"):
         return []
     icon = icon or "poi"
     colors = [c.color for c in classes_of(layer)] + [other_color(layer), layer.spec.style.color]
