@@ -33,6 +33,8 @@ put terra-draw-maplibre-gl-adapter \
     node_modules/terra-draw-maplibre-gl-adapter/{dist/terra-draw-maplibre-gl-adapter.modern.js,package.json}
 sed -i 's#from"terra-draw"#from"../terra-draw/terra-draw.modern.js"#' \
     "$fresh/terra-draw-maplibre-gl-adapter/terra-draw-maplibre-gl-adapter.modern.js"
+# For pages without a server, see docs/pmtiles.html.
+put pmtiles node_modules/pmtiles/{dist/pmtiles.js,package.json}
 # For notebooks, which write it into the pages they save.
 put leaflet node_modules/leaflet/{dist/leaflet.js,dist/leaflet.css,LICENSE}
 # Maps from served to written code are of no use where the written code is not served.
