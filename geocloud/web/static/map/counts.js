@@ -64,7 +64,7 @@ export function counter(app) {
     asking.get(id)?.abort();
     const layer = /** @type {Layer} */ (app.layers.get(id));
     const say = (/** @type {number} */ n) => tell(app.words.count(n), app.t(`视野内 ${n} 个要素`, `${n} features in view`));
-    if (layer.count !== null && whole(app, layer) && !app.view.filters().has(id)) {
+    if (layer.count === 0 || (layer.count !== null && whole(app, layer) && !app.view.filters().has(id))) {
       say(layer.count);
       return;
     }

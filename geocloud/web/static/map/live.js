@@ -1,40 +1,67 @@
 // SPDX-License-Identifier: Apache-2.0
 // Changes of rows while the map is open: only the source that changed is loaded again.
 
+const AGAIN_MS = 5000;
+
 /** @param {import("./types.js").App} app */
 export function installLive(app) {
   /** @type {EventSource | null} */
   let stream = null;
   let listened = "";
+  // What changed while nobody listened was not heard of.
+  let missed = false;
 
   function listen() {
     const ids = app.visible().slice().sort().join(",");
     if (ids === listened || document.hidden) return;
-    stream?.close();
+    stop();
     listened = ids;
     if (!ids) return;
-    stream = new EventSource(app.url(`/events?collections=${encodeURIComponent(ids)}`));
-    stream.addEventListener("change", (event) => {
+    const opened = new EventSource(app.url(`/events?collections=${encodeURIComponent(ids)}`));
+    stream = opened;
+    opened.addEventListener("open", catchUp);
+    opened.addEventListener("change", (event) => {
       const change = JSON.parse(/** @type {MessageEvent} */ (event).data);
+      const layer = app.layers.get(change.collection);
+      // The number told when the page was opened no longer holds.
+      if (layer) layer.count = null;
       app.view.refresh(change.collection);
       app.emit("refresh", change);
     });
+    opened.addEventListener("error", () => {
+      missed = true;
+      // The browser tries again by itself unless the service refused.
+      if (opened.readyState !== EventSource.CLOSED || stream !== opened) return;
+      stop();
+      window.setTimeout(listen, AGAIN_MS);
+    });
   }
 
-  function pause() {
-    if (!document.hidden) {
-      // What changed meanwhile was not heard of.
-      if (!stream) app.visible().forEach((id) => app.view.refresh(id));
-      listen();
-      return;
-    }
+  function catchUp() {
+    if (!missed) return;
+    missed = false;
+    for (const id of app.visible()) app.view.refresh(id);
+  }
+
+  function stop() {
     stream?.close();
     stream = null;
     listened = "";
   }
 
+  function turned() {
+    if (!document.hidden) {
+      listen();
+      return;
+    }
+    // A browser gives a host six connections, and a tab nobody looks at needs none.
+    missed = missed || stream !== null;
+    stop();
+  }
+
   app.on("layers", listen);
-  document.addEventListener("visibilitychange", pause);
-  window.addEventListener("pagehide", () => stream?.close());
+  document.addEventListener("visibilitychange", turned);
+  window.addEventListener("pagehide", stop);
+  window.addEventListener("pageshow", turned);
   listen();
 }

@@ -185,7 +185,8 @@ class Row {
    * @param {string} spoken
    */
   count(text, spoken) {
-    this.#count.textContent = text;
+    const none = this.#layer.count === 0;
+    this.#count.textContent = none ? this.#app.t("暂无数据", "No data") : text;
     this.#count.title = spoken;
   }
 
@@ -229,7 +230,7 @@ class Row {
         view.movable(layer.id) && button(ICONS.down, t("下移", "Lower"), () => this.#move(-1))),
       form,
       h("p", { class: "hint sources" }, t("来源：", "Source: "), ...this.#sources()),
-      layer.updated && h("p", { class: "hint" }, t("更新于 ", "Updated "), words.date(layer.updated)),
+      ...(layer.updated ? [h("p", { class: "hint" }, t("更新于 ", "Updated "), words.date(layer.updated))] : []),
     );
     this.#drawLegend(list);
     if (view.filters().has(layer.id)) toggleFilter();

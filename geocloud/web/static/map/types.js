@@ -62,7 +62,7 @@
  * @property {"zh" | "en"} lang
  * @property {boolean} dark
  * @property {(path: string) => string} url Address of a path of this service.
- * @property {(event: "ready" | "lang" | "theme" | "layers" | "select" | "time" | "refresh", fn: (data: any) => void) => () => void} on
+ * @property {(event: "ready" | "lang" | "theme" | "layers" | "select" | "time" | "refresh" | "panel", fn: (data: any) => void) => () => void} on
  * @property {(event: string, data?: any) => void} emit
  * @property {() => string[]} visible Ids of visible layers in drawing order, the lowest first.
  * @property {{add: (tool: Tool) => {on: () => void, off: () => void, button: HTMLButtonElement}, active: () => string | null, off: () => void, takesClicks: () => boolean}} strip

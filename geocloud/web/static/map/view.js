@@ -166,8 +166,8 @@ export class MapView {
    * @returns {string[]}
    */
   drawnLayers() {
-    return (this.map.getStyle()?.layers ?? []).filter((/** @type {any} */ x) => collectionOf(x)).map(
-      (/** @type {any} */ x) => x.id);
+    const { layers } = /** @type {any} */ (this.map.getStyle() ?? NOTHING);
+    return layers.filter(collectionOf).map((/** @type {any} */ x) => x.id);
   }
 
   /** The whole city. */

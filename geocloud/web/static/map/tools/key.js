@@ -7,11 +7,12 @@ import { FAINT, INK } from "./paper.js";
  * @typedef {import("../types.js").App} App
  * @typedef {import("../types.js").Layer} Layer
  * @typedef {import("../legend.js").Entry} Entry
- * @typedef {{layer: Layer, entries: (Entry & {picture: Picture | null})[]}} Group
+ * @typedef {{layer: Layer | null, entries: (Entry & {picture: Picture | null})[]}} Group
  * @typedef {{sheet: HTMLImageElement, x: number, y: number, width: number, height: number, ratio: number}} Picture
  */
 
 const DANGER = "#b3372f";
+const SHARED = ["cluster", "cells", "ring"];
 const EDGE = "rgba(31,42,48,0.45)";
 
 /**
@@ -29,7 +30,9 @@ export async function readLegend(app, ids, seen, zoom) {
     load(app.url("/sprites/light@2x.png")).catch(() => null),
   ]);
   const byId = new Map(document.layers.map((/** @type {any} */ x) => [x.collection, x.entries]));
-  return ids.filter((id) => seen.has(id)).map((id) => {
+  /** @type {Map<string, Group["entries"][number]>} How layers are drawn alike is explained once. */
+  const shared = new Map();
+  const groups = ids.filter((id) => seen.has(id)).map((id) => {
     const layer = /** @type {Layer} */ (app.layers.get(id));
     const { codes, kinds } = /** @type {import("./render.js").Seen} */ (seen.get(id));
     const all = /** @type {Entry[]} */ (byId.get(id) ?? []);
@@ -45,8 +48,10 @@ export async function readLegend(app, ids, seen, zoom) {
       const { x, y, width, height } = image ?? {};
       return { ...e, picture: image && sheet ? { sheet, x, y, width, height, ratio: image.pixelRatio ?? 1 } : null };
     });
-    return { layer, entries };
+    for (const e of entries) if (SHARED.includes(e.symbol) && !shared.has(e.label)) shared.set(e.label, e);
+    return { layer, entries: entries.filter((e) => !SHARED.includes(e.symbol)) };
   });
+  return shared.size ? [...groups, { layer: null, entries: [...shared.values()] }] : groups;
 }
 
 /** @param {string} address */
@@ -67,7 +72,8 @@ async function load(address) {
 export function drawLegend(app, paper, box, columns, groups) {
   paper.text(app.t("图例", "Legend"), box.x, box.y + 3.4, 3.6, { bold: true });
   const rows = groups.flatMap(({ layer, entries }) => {
-    const name = app.words.text(layer.title);
+    const name = layer ? app.words.text(layer.title) : app.t("各图层", "Every layer");
+    if (entries.length === 0) return [];
     if (entries.length === 1 && !entries[0].codes?.length) return [{ text: name, entry: entries[0], layer, first: true }];
     return [{ text: name, entry: null, layer, first: true },
       ...entries.map((entry) => ({ text: entry.label, entry, layer, first: false }))];
@@ -77,7 +83,7 @@ export function drawLegend(app, paper, box, columns, groups) {
   let [size, count] = [3, columns];
   let flow = places(rows, room / (size * 1.7), count);
   while (flow.length < rows.length && size > 2.2) flow = places(rows, room / ((size -= 0.1) * 1.7), count);
-  if (flow.length < rows.length) flow = places(rows, room / (size * 1.7), (count += 1));
+  while (flow.length < rows.length && box.width / (count + 1) > 26) flow = places(rows, room / (size * 1.7), (count += 1));
   const shown = flow.length < rows.length ? flow.length - 1 : rows.length;
   const width = (box.width - (count - 1) * 4) / count;
   flow.forEach(({ column, at }, i) => {
@@ -90,7 +96,7 @@ export function drawLegend(app, paper, box, columns, groups) {
     const { text, entry, layer, first } = rows[i];
     const indent = entry ? 7.5 : 0;
     if (entry) swatch(paper, layer, entry, x, y - size * 0.9, 6, size * 1.05);
-    const mark = first && layer.synthetic ? app.t("示例数据", "Sample") : "";
+    const mark = first && layer?.synthetic ? app.t("示例数据", "Sample") : "";
     const taken = mark ? paper.measure(mark, size * 0.8) + 1.2 : 0;
     const end = x + indent + paper.text(paper.cut(text, width - indent - taken, size, !entry), x + indent, y, size, { bold: !entry });
     if (mark) paper.text(mark, end + 1.2, y, size * 0.8, { colour: DANGER });
@@ -128,7 +134,7 @@ function places(rows, deep, count) {
 
 /**
  * @param {import("./paper.js").Paper} paper
- * @param {Layer} layer
+ * @param {Layer | null} layer
  * @param {Group["entries"][number]} entry
  * @param {number} x
  * @param {number} y
@@ -137,7 +143,7 @@ function places(rows, deep, count) {
  */
 function swatch(paper, layer, entry, x, y, width, height) {
   const { context } = paper;
-  const colour = entry.color ?? layer.color;
+  const colour = entry.color ?? layer?.color ?? INK;
   const [cx, cy] = [x + width / 2, y + height / 2];
   if (entry.picture) {
     const { sheet, width: w, height: h, ratio } = entry.picture;
@@ -156,7 +162,7 @@ function swatch(paper, layer, entry, x, y, width, height) {
     line(paper, entry, x, cy, width, colour);
   } else {
     paper.box(x, y, width, height, { fill: colour, stroke: entry.outline ?? EDGE, line: 0.15 });
-    if (layer.synthetic) paper.hatch(x, y, width, height);
+    if (layer?.synthetic) paper.hatch(x, y, width, height);
   }
 }
 

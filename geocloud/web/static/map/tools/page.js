@@ -105,7 +105,7 @@ export async function drawPage(app, wish, shapes, split) {
     return /** @type {[number, number]} */ ([lng, lat]);
   };
   const corners = [at(0, frame.height), at(0, 0), at(frame.width, 0), at(frame.width, frame.height)];
-  return { paper, place: { ...map, corners }, scale, layers: groups.map((g) => g.layer.id) };
+  return { paper, place: { ...map, corners }, scale, layers: groups.flatMap((g) => g.layer?.id ?? []) };
 }
 
 /**
