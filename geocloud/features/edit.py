@@ -16,7 +16,7 @@ from geocloud.catalogue.keys import KEYS_SQL, EditKey, find_key, read_keys
 from geocloud.catalogue.registry import Layer
 from geocloud.db.pool import writer_pool
 from geocloud.db.reader import Reader
-from geocloud.errors import LayerBusy, VersionConflict
+from geocloud.errors import LayerBusy, RulesBroken, VersionConflict
 from geocloud.features.body import Draft, read_feature, read_features, read_patch
 from geocloud.features.query import Output, Statement, item_statement
 from geocloud.features.refusals import refusal, unknown_item
@@ -120,7 +120,13 @@ class Editor:
         Raises as `replace`.
         """
         return await self._change(
-            layer, fid, how, lambda current, found: read_patch(patch, layer, current, found), whole=False
+            layer,
+            fid,
+            how,
+            lambda current, found: read_patch(patch, layer, current, found),
+            whole=False,
+            # A geometry is merged into the one that is there.
+            alone=not (isinstance(patch, dict) and "geometry" in patch),
         )
 
     async def delete(self, layer: Layer, fid: int, how: How) -> datetime:
@@ -138,7 +144,13 @@ class Editor:
                 return stamp
         raise _busy(layer)
 
-    async def _change(self, layer: Layer, fid: int, how: How, read: Reading, *, whole: bool) -> Written:
+    async def _change(
+        self, layer: Layer, fid: int, how: How, read: Reading, *, whole: bool, alone: bool = True
+    ) -> Written:
+        if alone and how.expected is not None and len(how.expected) == 1:
+            done = await self._at_once(layer, fid, how, read, whole=whole)
+            if done is not None:
+                return done
         # The current geometry is only needed to merge a patch into, so it is asked for in the patch's CRS.
         given = Output("geojson", how.system.srid, how.system.swapped, ())
         for _ in range(_TRIES):
@@ -157,6 +169,21 @@ class Editor:
             if now.version == current.version:
                 return Written(fid, now.version, now.text, rows.notes)
         raise _busy(layer)
+
+    async def _at_once(self, layer: Layer, fid: int, how: How, read: Reading, *, whole: bool) -> Written | None:
+        """The change made without a look at the feature, since it names its version; None where that did not do."""
+        assert how.expected is not None
+        found: list[Violation] = []
+        try:
+            rows = await self._checked(layer, [read({}, found)], how, found, whole=whole)
+        except RulesBroken:
+            # Whether there is such a feature, and in that version, is to be told first.
+            return None
+        if not rows.values and rows.geometry is None:
+            return None
+        statement = update_statement(layer, fid, how.expected[0], rows, how.output, how.at, how.correction)
+        out = await self._write(layer, statement)
+        return _written(out[0], rows.notes) if out else None
 
     async def _checked(
         self, layer: Layer, drafts: Sequence[Draft], how: How, found: list[Violation], *, whole: bool
