@@ -120,7 +120,7 @@ def status(as_json: _JSON = False) -> None:
         tiles = "" if entry.tiles is None else f"{entry.tiles:,}"
         table.add_row(
             entry.name, str(entry.version or ""), str(entry.layer_version or ""), zooms, tiles,
-            stale if entry.tiles is not None else "", _size(entry.bytes), pick(entry.note_en, entry.note_zh),
+            stale if entry.tiles is not None else "", _size(entry.bytes) if entry.bytes else "", pick(entry.note_en, entry.note_zh),
         )  # fmt: skip
     if found:
         Console(highlight=False, soft_wrap=True).print(table)
@@ -258,4 +258,4 @@ def _show_seeded(results: list[Seeded], report: dict[str, Any]) -> None:
 def _size(number: int) -> str:
     if number >= 1_000_000:
         return f"{number / 1e6:,.1f} MB"
-    return f"{number / 1e3:,.1f} kB" if number else ""
+    return f"{number / 1e3:,.1f} kB"
