@@ -8,7 +8,7 @@ import { questionInView } from "./counts.js";
 
 /**
  * @typedef {import("./types.js").App} App
- * @typedef {{collection: string, fid: string}} Hit
+ * @typedef {{collection: string, fid: string, date?: string}} Hit Of another date than the map's, where it has one.
  */
 
 const REACH = 5;
@@ -75,7 +75,7 @@ export function installInspector(app) {
 
   async function one(/** @type {Hit} */ hit, /** @type {AbortSignal} */ signal) {
     const layer = /** @type {import("./types.js").Layer} */ (app.layers.get(hit.collection));
-    const date = app.state.get("date");
+    const date = hit.date ?? app.state.get("date");
     const query = date && layer.hasTime ? `?datetime=${encodeURIComponent(date)}` : "";
     try {
       return { hit, feature: await app.fetchJSON(app.url(`${layer.items}/${hit.fid}${query}`), { signal }), error: null };
@@ -87,9 +87,11 @@ export function installInspector(app) {
   app.map.on("click", async (/** @type {any} */ event) => {
     if (app.strip.takesClicks() || event.defaultPrevented) return;
     const { x, y } = event.point;
-    const drawn = app.map.queryRenderedFeatures([[x - REACH, y - REACH], [x + REACH, y + REACH]],
-      { layers: app.view.drawnLayers() });
-    const visible = new Set(app.visible());
+    // Beyond the divider of a split view lies another map, perhaps of another date.
+    const side = app.split?.at(x) ?? { map: app.map, layers: app.visible(), date: null };
+    const drawn = side.map.queryRenderedFeatures([[x - REACH, y - REACH], [x + REACH, y + REACH]],
+      { layers: app.view.drawnLayers(side.map) });
+    const visible = new Set(side.layers);
     const { hits, aggregates } = sort(drawn.filter((/** @type {any} */ f) => visible.has(collectionOf(f.layer) ?? "")));
     if (aggregates.length && (!hits.length || aggregates[0].place === 0)) {
       app.state.set("sel", null);
@@ -104,21 +106,22 @@ export function installInspector(app) {
       }
       return;
     }
-    hits.push(...await around(event.lngLat, hits));
+    hits.push(...await around(event.lngLat, hits, side));
     if (!hits.length) {
       if (shown.has("here")) app.inspector.close("here");
       else app.announce(app.t("此处没有要素", "Nothing here"));
       return;
     }
-    app.state.set("sel", hits.map((hit) => `${hit.collection}/${hit.fid}`).join(","));
+    app.state.set("sel", hits.map((hit) => `${hit.collection}/${hit.fid}${side.date ? `@${side.date}` : ""}`).join(","));
     // The sheet of a phone would cover what was just picked.
     const room = app.map.getContainer().clientHeight - app.view.padding().bottom;
     if (y > room) app.map.panBy([0, y - room / 2]);
   });
   /** Areas that are drawn as a line alone, such as counties, are asked for: nothing on screen tells what they hold. */
-  async function around(/** @type {{lng: number, lat: number}} */ at, /** @type {Hit[]} */ hits) {
-    const filled = new Set(app.map.getStyle().layers.filter((/** @type {any} */ x) => x.type === "fill").map(collectionOf));
-    const asked = app.visible().filter((id) => {
+  async function around(/** @type {{lng: number, lat: number}} */ at, /** @type {Hit[]} */ hits,
+    /** @type {import("./types.js").Side} */ side) {
+    const filled = new Set(side.map.getStyle().layers.filter((/** @type {any} */ x) => x.type === "fill").map(collectionOf));
+    const asked = side.layers.filter((id) => {
       const layer = app.layers.get(id);
       return layer && /polygon|^geometry$/.test(layer.geometry) && !filled.has(id) &&
         app.map.getZoom() >= layer.tiles.minZoom && !hits.some((hit) => hit.collection === id);
@@ -127,6 +130,7 @@ export function installInspector(app) {
     const bbox = [at.lng - bit, at.lat - bit, at.lng + bit, at.lat + bit].map((v) => v.toFixed(7)).join(",");
     const pages = await Promise.all(asked.map((id) => {
       const query = questionInView(app, id, { bbox, limit: "2", properties: app.layers.get(id)?.key[0] ?? "" });
+      if (side.date && app.layers.get(id)?.hasTime) query.set("datetime", side.date);
       return app.fetchJSON(app.url(`${app.layers.get(id)?.items}?${query}`)).catch(() => ({ features: [] }));
     }));
     return asked.flatMap((id, i) => pages[i].features.filter((/** @type {any} */ f) =>
@@ -191,6 +195,6 @@ export function installInspector(app) {
 
 /** @param {string | null} text */
 function read(text) {
-  return (text ?? "").split(",").map((part) => part.split("/")).filter((p) => p.length === 2 && /^\d+$/.test(p[1]))
-    .slice(0, MOST).map(([collection, fid]) => ({ collection, fid }));
+  return (text ?? "").split(",").map((part) => /^([^/]+)\/(\d+)(?:@(\d{4}-\d{2}-\d{2}))?$/.exec(part))
+    .filter((found) => found !== null).slice(0, MOST).map(([, collection, fid, date]) => ({ collection, fid, date }));
 }

@@ -68,6 +68,7 @@ export function installTree(app) {
   }
 
   const recount = quiet(() => {
+    for (const row of rows.values()) row.mark();
     for (const id of app.visible()) count(id, (text, spoken) => rows.get(id)?.count(text, spoken));
   }, 300);
 
@@ -175,9 +176,16 @@ class Row {
     this.#box.checked = on;
     this.element.classList.toggle("on", on);
     if (!on) this.#count.textContent = "";
-    const filtered = this.#app.view.filters().has(this.#layer.id);
-    this.#marks.replaceChildren(...(filtered ? [icon(ICONS.filter)] : []));
-    this.#marks.title = filtered ? this.#app.t("已设置筛选条件", "Filtered") : "";
+    this.mark();
+  }
+
+  /** Says when a layer that is on is filtered, or only drawn closer up. */
+  mark() {
+    const { t, view, map } = this.#app;
+    const filtered = view.filters().has(this.#layer.id);
+    const far = this.#box.checked && map.getZoom() < this.#layer.tiles.minZoom;
+    this.#marks.replaceChildren(...(filtered ? [icon(ICONS.filter)] : []), far ? t("放大可见", "Zoom in") : "");
+    this.#marks.title = filtered ? t("已设置筛选条件", "Filtered") : "";
   }
 
   /**
