@@ -109,7 +109,7 @@ def _parsed(path: Path, said: dict[str, Any]) -> _Changes:
         return _Changes.model_validate(said)
     except ValidationError as exc:
         first = exc.errors()[0]
-        raise _wrong(path, ".".join(map(str, first["loc"])), first["msg"], first["msg"]) from None
+        raise _wrong(path, ".".join(map(str, first["loc"])), first["msg"], f"取值不可用({first['msg']})") from None
 
 
 def _changed(style: dict[str, Any], changes: _Changes, path: Path, partial: bool) -> dict[str, Any]:
