@@ -118,9 +118,10 @@ def status(as_json: _JSON = False) -> None:
         stale = pick("all", "全部") if entry.stale is None else f"{entry.stale:,}"
         zooms = f"{entry.min_zoom}-{entry.max_zoom}" if entry.tiles is not None else ""
         tiles = "" if entry.tiles is None else f"{entry.tiles:,}"
+        size = _size(entry.bytes) if entry.tiles is not None else ""
         table.add_row(
             entry.name, str(entry.version or ""), str(entry.layer_version or ""), zooms, tiles,
-            stale if entry.tiles is not None else "", _size(entry.bytes) if entry.bytes else "", pick(entry.note_en, entry.note_zh),
+            stale if entry.tiles is not None else "", size, pick(entry.note_en, entry.note_zh),
         )  # fmt: skip
     if found:
         Console(highlight=False, soft_wrap=True).print(table)
