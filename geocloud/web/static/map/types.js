@@ -75,6 +75,9 @@
  * @property {(map: any, options?: {layers?: string[], date?: string | null}) => Promise<() => void>} styleFor
  * @property {import("./view.js").MapView} view
  * @property {{set: (zh: string, en: string) => void}} [table]
+ * @property {{map: any, at: (x: number) => Side | null}} [split] The second map, and the side a pixel lies on.
+ *
+ * @typedef {{map: any, layers: string[], date: string | null}} Side What is shown beyond the divider of a split view.
  */
 
 export {};

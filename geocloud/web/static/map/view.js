@@ -162,11 +162,11 @@ export class MapView {
   }
 
   /**
-   * Ids of the layers of the style on screen that draw collections.
+   * Ids of the layers of the style on screen, or on another map, that draw collections.
    * @returns {string[]}
    */
-  drawnLayers() {
-    const { layers } = /** @type {any} */ (this.map.getStyle() ?? NOTHING);
+  drawnLayers(map = this.map) {
+    const { layers } = /** @type {any} */ (map.getStyle() ?? NOTHING);
     return layers.filter(collectionOf).map((/** @type {any} */ x) => x.id);
   }
 

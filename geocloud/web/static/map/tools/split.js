@@ -52,9 +52,15 @@ export default function install(app) {
       attributionControl: false, fadeDuration: 0, maxZoom: 20, maxPitch: 0,
       localIdeographFontFamily: map._localIdeographFontFamily ?? map.style?.glyphManager?.localIdeographFontFamily,
     });
-    app.split = { map: other };
+    app.split = { map: other, at: sideAt };
     map.on("move", together);
     map.on("resize", together);
+  }
+
+  /** What lies at a pixel, null left of the divider. */
+  function sideAt(/** @type {number} */ x) {
+    if (!now || !other || x < (stage.clientWidth * now.at) / 100) return null;
+    return { map: other, layers: now.layers ?? app.visible(), date: now.date };
   }
 
   const camera = () => ({ center: app.map.getCenter(), zoom: app.map.getZoom(), bearing: app.map.getBearing() });
