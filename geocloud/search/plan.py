@@ -43,6 +43,8 @@ class NamePlan:
     importance: float
     lines: bool
     """Rows are stretches of lines: those of one name that lie together are one place."""
+    points: bool
+    """Rows are single points, whose boxes are themselves."""
 
 
 def plan_of(spec: LayerSpec) -> NamePlan | None:
@@ -61,4 +63,5 @@ def plan_of(spec: LayerSpec) -> NamePlan | None:
         tuple(name for name in spec.key if name in text),
         importance,
         spec.geometry in _LINES,
+        spec.geometry == "point",
     )

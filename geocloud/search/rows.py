@@ -21,6 +21,8 @@ __all__ = ["Change", "Moment", "read_all", "read_changes"]
 # Rows read at a time: bounds memory, and the time for which the event loop takes in bytes.
 _PAGE = 50_000
 _COORDINATES = ("x0", "y0", "x1", "y1")
+_POINT = "ST_X(geom)::real, ST_Y(geom)::real"
+_BOX = "ST_XMin(geom)::real, ST_YMin(geom)::real, ST_XMax(geom)::real, ST_YMax(geom)::real"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,8 @@ class Change:
 
 
 async def read_all(reader: Reader, layer: Layer, plan: NamePlan) -> tuple[pa.Table, Moment]:
-    """Every named row valid now: fid, names (dictionaries), and its box x0, y0, x1, y1 in single precision."""
+    """Every named row valid now: fid, names (dictionaries), and in single precision its box x0, y0, x1, y1, or
+    of single points x0, y0 alone."""
     pages, last = [], -(2**63)
     async with reader.lease() as conn, conn.transaction(isolation="repeatable_read", readonly=True):
         moment = await _moment(conn, layer)
@@ -100,7 +103,7 @@ async def _copy(conn: Any, layer: Layer, plan: NamePlan, moment: Moment, which: 
     at = f"'{moment.at.isoformat()}'::timestamptz"
     columns = ", ".join(f'"{name}"' for name in plan.names)
     named = " OR ".join(f'"{name}" IS NOT NULL' for name in plan.names)
-    box = "ST_XMin(geom)::real, ST_YMin(geom)::real, ST_XMax(geom)::real, ST_YMax(geom)::real"
+    box = _POINT if plan.points else _BOX
     sql = (
         f"SELECT fid, {columns}, {box} FROM {layer.table} WHERE ({named}) AND geom IS NOT NULL "
         f"AND NOT ST_IsEmpty(geom) AND valid_from <= {at} AND valid_to > {at} AND {which}"
@@ -118,12 +121,13 @@ def _parsed(text: bytes, plan: NamePlan) -> pa.Table:
     # Numbered, because a layer may have fields called like a coordinate here.
     names = [f"n{i}" for i in range(len(plan.names))]
     words = pa.dictionary(pa.int32(), pa.string())
-    types = {"fid": pa.int64()} | dict.fromkeys(names, words) | dict.fromkeys(_COORDINATES, pa.float32())
+    coordinates = _COORDINATES[: 2 if plan.points else 4]
+    types = {"fid": pa.int64()} | dict.fromkeys(names, words) | dict.fromkeys(coordinates, pa.float32())
     if not text:
         return pa.table({name: pa.array([], kind) for name, kind in types.items()})
     return pyarrow.csv.read_csv(
         io.BytesIO(text),
-        read_options=pyarrow.csv.ReadOptions(column_names=["fid", *names, *_COORDINATES]),
+        read_options=pyarrow.csv.ReadOptions(column_names=["fid", *names, *coordinates]),
         parse_options=pyarrow.csv.ParseOptions(newlines_in_values=True),
         convert_options=pyarrow.csv.ConvertOptions(
             column_types=types, null_values=[""], strings_can_be_null=True, quoted_strings_can_be_null=False

@@ -53,9 +53,7 @@ class Segment:
         self.table_rows = rows.num_rows
         self._weights = np.array(plan.weights, np.float32)
         self._fids = rows["fid"].to_numpy()
-        west, south, east, north = (rows[name].to_numpy() for name in ("x0", "y0", "x1", "y1"))
-        point = np.array_equal(west, east) and np.array_equal(south, north)
-        self._box = (west, south) if point else (west, south, east, north)
+        self._box = tuple(rows[name].to_numpy() for name in ("x0", "y0", "x1", "y1")[: 2 if plan.points else 4])
         folded, row, name_field = _entries(rows, len(plan.names))
         encoded = folded.dictionary_encode()
         self._names = Names(encoded.dictionary, vocabulary)
