@@ -19,7 +19,8 @@ _BOOLEAN: Document = {"type": "string", "enum": ["true", "false"]}
 def paths(ctx: Context) -> Document:
     """`/styles` and what styles refer to."""
     say = ctx.say
-    style = _path("style", say("样式标识", "Id of a style"), styles.subjects(ctx.catalogue))
+    # Ids are those of collections, which the definition lists once, and those of their themes.
+    style = _path("style", say("样式标识：city、主题或数据集", "`city`, a theme or a collection"), [])
     dark = _query("dark", say("深色配色", "The dark theme"), _BOOLEAN)
     base = _query("base", say("是否含底图", "Whether the base map lies under it"), _BOOLEAN)
     lang = {"$ref": "#/components/parameters/lang"}
@@ -86,7 +87,7 @@ def paths(ctx: Context) -> Document:
 
 
 def _path(name: str, description: str, allowed: list[str]) -> Document:
-    schema = {"type": "string", "enum": allowed}
+    schema: Document = {"type": "string", "enum": allowed} if allowed else {"type": "string", "minLength": 1}
     return {"name": name, "in": "path", "required": True, "description": description, "schema": schema}
 
 
