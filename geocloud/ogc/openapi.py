@@ -45,6 +45,7 @@ def openapi(ctx: Context) -> Document:
             {"name": "service", "description": say("服务说明", "About the service")},
             {"name": "collections", "description": say("数据集及其结构", "Collections and their structure")},
             {"name": "features", "description": say("要素的查询与下载", "Reading features")},
+            {"name": "tiles", "description": say("瓦片与变更通知", "Tiles and news of changes")},
         ],
         "paths": _paths(ctx),
         "components": {
