@@ -34,6 +34,7 @@ _STANDARDS = {
     "ogcapi-features-3": "OGC API - Features - Part 3: Filtering",
     "ogcapi-features-4": "OGC API - Features - Part 4: Create, Replace, Update and Delete",
     "ogcapi-features-5": "OGC API - Features - Part 5: Schemas",
+    "ogcapi-styles-1": "OGC API - Styles - Part 1: Core",
     "cql2": "Common Query Language (CQL2)",
 }
 
