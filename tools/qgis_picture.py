@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Draws a generated project in real QGIS: `/usr/bin/python3 tools/qgis_picture.py ADDRESS PICTURE [W,S,E,N]`.
+"""Draws a generated project in real QGIS: `/usr/bin/python3 tools/qgis_picture.py ADDRESS PICTURE [W,S,E,N | sheet]`.
 
 ADDRESS is that of a project, such as http://127.0.0.1:8600/qgis/city.qgz. The map is drawn with the layers that are
-switched on, within the given box or the project's own; a PICTURE that ends in .pdf is the print layout instead. Needs
-the system's QGIS (`tools/setup.sh qgis`), no display, and nothing of geocloud. The pictures of docs/gis-staff.md are
-made so.
+switched on, within the given box or the project's own; `sheet` draws the print layout, as a picture or, when PICTURE
+ends in .pdf, as PDF. Needs the system's QGIS (`tools/setup.sh qgis`), no display, and nothing of geocloud. The pictures
+of docs/gis-staff.md are made so, by `make pictures-qgis` while a demo city is served.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from qgis.PyQt.QtCore import QSize  # type: ignore[import-not-found]  # noqa: E4
 _SIZE = QSize(1200, 900)
 
 
-def main(address: str, picture: Path, box: str | None) -> int:
+def main(address: str, picture: Path, what: str) -> int:
     """0 when the picture was made."""
     application = QgsApplication([], False)
     application.initQgis()
@@ -40,14 +40,14 @@ def main(address: str, picture: Path, box: str | None) -> int:
         path = Path(folder) / "project.qgz"
         with urllib.request.urlopen(address) as answer:  # noqa: S310  the address is the caller's own
             path.write_bytes(answer.read())
-        made = project.read(str(path)) and (_printed(project, picture) if picture.suffix == ".pdf" else
-                                            _drawn(project, picture, box))  # fmt: skip
+        draw = _printed if what == "sheet" else _drawn
+        made = project.read(str(path)) and draw(project, picture, what)
         project.clear()
     application.exitQgis()
     return 0 if made else 1
 
 
-def _drawn(project: QgsProject, picture: Path, box: str | None) -> bool:
+def _drawn(project: QgsProject, picture: Path, box: str) -> bool:
     settings = QgsMapSettings()
     settings.setDestinationCrs(project.crs())
     settings.setOutputSize(_SIZE)
@@ -69,10 +69,16 @@ def _drawn(project: QgsProject, picture: Path, box: str | None) -> bool:
     return bool(job.renderedImage().save(str(picture)))
 
 
-def _printed(project: QgsProject, picture: Path) -> bool:
+def _printed(project: QgsProject, picture: Path, _what: str) -> bool:
     exporter = QgsLayoutExporter(project.layoutManager().layouts()[0])
-    return exporter.exportToPdf(str(picture), QgsLayoutExporter.PdfExportSettings()) == QgsLayoutExporter.Success
+    if picture.suffix == ".pdf":
+        done = exporter.exportToPdf(str(picture), QgsLayoutExporter.PdfExportSettings())
+    else:
+        settings = QgsLayoutExporter.ImageExportSettings()
+        settings.dpi = 80
+        done = exporter.exportToImage(str(picture), settings)
+    return bool(done == QgsLayoutExporter.Success)
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1], Path(sys.argv[2]), sys.argv[3] if len(sys.argv) > 3 else None))
+    sys.exit(main(sys.argv[1], Path(sys.argv[2]), sys.argv[3] if len(sys.argv) > 3 else ""))

@@ -43,7 +43,7 @@ def simple_labels(parent: Element, request: Request, look: Look) -> None:
 
 def tile_styles(parent: Element, request: Request, collection: str, look: Look, min_zoom: int, enabled: bool) -> None:
     """Styles for one collection in a vector tile layer, the lowest first: aggregates, casings, classes."""
-    if look.shape is None or look.names_only:
+    if look.shape is None:
         return
 
     def add(shape: str, name: str, shown: str, zoom: float = 0) -> Element:
@@ -56,11 +56,22 @@ def tile_styles(parent: Element, request: Request, collection: str, look: Look, 
         return node(node(parent, "style", attributes), "symbols")
 
     rest = look.classes[-1].paint
+    if look.names_only:
+        # Labels are told of the attributes that some style asks for; this one draws nothing.
+        unseen = Paint(rest.color, 1, opacity=0)
+        symbol(
+            add(look.shape, request.say("地名", "Names"), '"overview" IS NULL'), "0", look.shape, unseen, request.scale
+        )
+        return
     if look.shape == "polygon" and rest.fill:
-        covered = symbol(add("polygon", request.say("覆盖", "Cover"), "\"overview\" = 'cover'"), "0", "polygon",
-                         Paint(rest.color, 0, fill=1), request.scale)  # fmt: skip
-        opacity = "set_color_part(@symbol_color, 'alpha', 40 + 215 * coalesce(\"share\", 0.5))"
-        option_map(node(covered[-1], "data_defined_properties"), dynamic(fillColor=opacity))
+        for drawn in reversed(look.classes):
+            wanted = _condition(look, drawn)
+            shown = "\"overview\" = 'cover'" + (f" AND {wanted}" if wanted else "")
+            name = f"{request.text(drawn.title)}{request.say(' · 覆盖', ' · cover')}"
+            cell = Paint(look.cover or drawn.paint.color, 0, fill=1)
+            covered = symbol(add("polygon", name, shown), "0", "polygon", cell, request.scale)
+            opacity = "set_color_part(@symbol_color, 'alpha', 40 + 215 * coalesce(\"share\", 0.5))"
+            option_map(node(covered[-1], "data_defined_properties"), dynamic(fillColor=opacity))
     if look.shape == "point":
         groups = "\"overview\" IN ('cluster', 'h3')"
         cells = Paint(rest.color, 0.6, outline="#ffffff", fill=0.5)
@@ -85,14 +96,14 @@ def tile_styles(parent: Element, request: Request, collection: str, look: Look, 
 
 
 def tile_labels(parent: Element, request: Request, collection: str, look: Look, min_zoom: int, enabled: bool) -> None:
-    """Labels for one collection in a vector tile layer."""
-    if look.label and look.shape:
+    """Labels for one collection in a vector tile layer; none for areas that tiles cut, as each piece would get one."""
+    if look.label and look.shape and not (look.shape == "polygon" and not look.classes[-1].paint.fill):
         attributes: dict[str, object] = {
             "name": look.label.field, "layer": collection, "geometry": _GEOMETRY[look.shape],
             "expression": '"overview" IS NULL', "min-zoom": max(min_zoom, math.floor(look.label.zoom) + 1),
             "max-zoom": -1, "enabled": enabled,
         }  # fmt: skip
-        label_settings(node(parent, "style", attributes), look.shape, look.label, 0)
+        label_settings(node(parent, "style", attributes), look.shape, look.label, 0, tiles=True)
 
 
 def quoted(value: str) -> str:

@@ -33,6 +33,8 @@ _BOUNDARIES: dict[int, tuple[float, tuple[float, ...], float, float, float]] = {
 }  # fmt: skip
 # Names by rank: size, first zoom.
 _NAMES: dict[int, tuple[float, float]] = {1: (20, 3), 2: (16, 6.5), 3: (13, 9.6), 4: (12, 11.8), 5: (11.5, 13)}
+# Points are markers when they are no longer clustered, in dense layers two zooms later; then their names follow.
+_DENSE_FROM, _LABELS_AFTER = 13, 1
 _REST = Text(zh="其他", en="Other")
 # Metres a pixel of 1/96 inch covers at zoom 0 on the equator, as a scale's denominator.
 _DENOMINATOR_Z0 = 2 * math.pi * 6378137 / 512 / (0.0254 / 96)
@@ -97,6 +99,8 @@ class Look:
     names_only: bool = False
     # The layer's own colour, for what stands for features of several classes.
     color: str = LIGHT.secondary
+    # What covered ground is drawn in where it is not the colour of a class.
+    cover: str | None = None
 
 
 def look_of(layer: Layer, shape: Shape | None, language: str) -> Look:
@@ -113,7 +117,8 @@ def look_of(layer: Layer, shape: Shape | None, language: str) -> Look:
     clustered = shape == "point" and spec.style.draw == "overlay" and spec.tiles.overview in ("cluster", "h3")
     field = spec.style.color_by if len(drawn) > 1 else None
     named = spec.style.draw == "place"
-    return Look(shape, field, tuple(drawn), _label(spec, language), clustered, named, spec.style.color)
+    cover = LIGHT.built_up if spec.style.draw == "building" else None
+    return Look(shape, field, tuple(drawn), _label(spec, language), clustered, named, spec.style.color, cover)
 
 
 def shape_of(spec: LayerSpec) -> Shape | None:
@@ -227,5 +232,9 @@ def _label(spec: LayerSpec, language: str) -> Label | None:
 def _label_zoom(spec: LayerSpec) -> float:
     """The first zoom whose tiles carry the label's field and show features instead of aggregates."""
     carrying = [b.zoom for b in spec.tiles.bands if spec.style.label in b.fields]
-    first = min(carrying) if carrying else spec.tiles.min_zoom
-    return max(first, spec.tiles.overview_below if spec.tiles.overview != "none" else 0)
+    first = float(min(carrying) if carrying else spec.tiles.min_zoom)
+    if spec.tiles.overview == "none":
+        return first
+    below = spec.tiles.overview_below
+    overlay = spec.style.draw == "overlay" and "point" in spec.geometry
+    return max(first, below + (_LABELS_AFTER + (2 if below >= _DENSE_FROM else 0) if overlay else 0))

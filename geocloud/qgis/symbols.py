@@ -56,8 +56,8 @@ def symbol(parent: Element, name: str, shape: str, paint: Paint, scale: Scale, p
         ring = None
         if paint.inexact:
             ring = dynamic(
-                fillColor=f"if({paint.inexact}, set_color_part(@symbol_color, 'alpha', 30), @symbol_color)",
-                outlineColor=f"if({paint.inexact}, @symbol_color, '255,255,255')",
+                fillColor=f"if({paint.inexact}, '{rgba(paint.color, 0.12)}', '{rgba(paint.color)}')",
+                outlineColor=f"if({paint.inexact}, '{rgba(paint.color)}', '{rgba('#ffffff')}')",
                 size=f"if({paint.inexact}, {mm(18)}, {mm(paint.width)})",
             )
         _layer(made, "SimpleMarker", _marker(paint.color, paint.width, paint.outline or "#ffffff"), ring)
@@ -125,13 +125,17 @@ def text_style(parent: Element, size_px: float, color: str, *, halo: str | None 
     return style
 
 
-def label_settings(parent: Element, shape: str, label: Label, furthest: int) -> Element:
-    """Labels of one layer, shown up to the denominator `furthest`; 0 for no bound."""
+def label_settings(parent: Element, shape: str, label: Label, furthest: int, *, tiles: bool = False) -> Element:
+    """Labels of one layer, shown up to the denominator `furthest`, 0 for no bound; `tiles` for vector tiles."""
     made = node(parent, "settings", {"calloutType": "simple"})
     text_style(made, label.size, label.color, halo="#ffffff", italic=label.italic, bold=label.bold, field=label.field)
     node(made, "text-format", {"wrapChar": "", "multilineAlign": 3, "autoWrapLength": 0})
-    # Points: the first free place around; lines: along their curve; polygons: level, inside.
-    placement = {"point": 6, "line": 3, "polygon": 4}[shape]
+    # Points: the first free place around; lines: along their curve; polygons: on a point inside. Looking for room in a
+    # whole city takes QGIS half a minute.
+    placement = {"point": 6, "line": 3, "polygon": 1}[shape]
+    if tiles and placement == 6:
+        # QGIS 3.22 writes no labels of vector tiles in ordered places; a circle around the point does as well.
+        placement = 0
     node(
         made,
         "placement",

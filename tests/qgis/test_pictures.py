@@ -124,8 +124,18 @@ def test_the_layout_prints(desk: Desk, tmp_path: Path) -> None:
     assert content.startswith(b"%PDF-") and len(content) > 20_000
 
 
-@pytest.mark.parametrize("zoom", [(115.93, 36.42, 116.07, 36.52)])
-def test_names_are_written(desk: Desk, zoom: tuple[float, float, float, float]) -> None:
-    plain, _ = drawn(desk, box=list(zoom), layers=["geocloud_features_base-township"], labels=False)
-    named, _ = drawn(desk, box=list(zoom), layers=["geocloud_features_base-township"], labels=True)
+TOWN = [115.93, 36.42, 116.07, 36.52]
+
+
+NAMED = {
+    "features": "geocloud_features_base-township",
+    "lines-of-tiles": "geocloud_tiles_base-road",
+    "points-of-tiles": "geocloud_tiles_facility",
+}
+
+
+@pytest.mark.parametrize("layer", NAMED.values(), ids=NAMED)
+def test_names_are_written(desk: Desk, layer: str) -> None:
+    plain, _ = drawn(desk, box=TOWN, layers=[layer], labels=False)
+    named, _ = drawn(desk, box=TOWN, layers=[layer], labels=True)
     assert painted(named) > painted(plain)
