@@ -139,7 +139,13 @@ def _geometry(ctx: Context, *, required: bool) -> Document:
             "GeoJSON 几何，经度在前" if required else "GeoJSON 面，经度在前",
             "A GeoJSON geometry, longitude first" if required else "A GeoJSON polygon, longitude first",
         ),
-        "schema": {"type": "string", "minLength": 1, "maxLength": ctx.settings.web.geometry_chars_max},
+        # ASCII: numbers and names of types; so an address holds what the limit says.
+        "schema": {
+            "type": "string",
+            "minLength": 1,
+            "maxLength": ctx.settings.web.geometry_chars_max,
+            "pattern": "^[ -~]*$",
+        },
     }
 
 
