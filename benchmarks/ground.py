@@ -55,7 +55,11 @@ class Ground:
             "GEOCLOUD_DATABASE_PORT": str(self.settings.database_port),
             "GEOCLOUD_DATABASE_MEMORY_MB": str(self.settings.database_memory_mb),
             "GEOCLOUD_DEMO": "none",
+            "GEOCLOUD_TILE_CACHE_DIR": str(self.settings.home / "tiles"),
         }
+
+
+_FEATURES_FROM_12 = ("facility.component", "base.parcel")
 
 
 @contextmanager
@@ -89,6 +93,10 @@ def prepare(urls: Urls, size: Size, say: Say) -> None:
     migrate(urls.owner)
     folder = CitySettings().layers_folder
     layers, codes = read_layers(folder)
+    for layer_id in _FEATURES_FROM_12:
+        # Peers show features at every zoom: the same is asked of these from zoom 12 on.
+        rule = layers[layer_id].tiles.model_copy(update={"overview_below": 12})
+        layers[layer_id] = layers[layer_id].model_copy(update={"tiles": rule})
     with connect(urls.owner, application_name="geocloud bench") as conn:
         sync(conn, layers, codes)
     with connect(urls.owner, application_name="geocloud bench") as conn, conn.cursor() as cur:

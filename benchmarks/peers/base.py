@@ -11,6 +11,7 @@ from urllib.parse import quote
 from benchmarks.asks import Ask
 from benchmarks.city import Box, City
 from benchmarks.process import Answer, Server, free_port, get
+from benchmarks.tiling import TileAsk
 
 __all__ = ["Endpoint", "NotOffered", "box_text"]
 
@@ -49,6 +50,10 @@ class Endpoint(ABC):
     @abstractmethod
     def target(self, ask: Ask) -> str:
         """Request target of an ask; NotOffered when there is none."""
+
+    def tile(self, ask: TileAsk) -> str:
+        """Request target of a vector tile; NotOffered when there are none."""
+        raise NotOffered("no vector tiles")
 
     def stop(self) -> None:
         """Ends the server."""

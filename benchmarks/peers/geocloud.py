@@ -18,6 +18,7 @@ from benchmarks.asks import Ask
 from benchmarks.ground import Ground
 from benchmarks.peers.base import Endpoint, box_text, encoded
 from benchmarks.process import get
+from benchmarks.tiling import TileAsk
 
 __all__ = ["Cached", "Geocloud"]
 
@@ -27,10 +28,15 @@ _STRIDE = 20_000
 
 
 class Geocloud(Endpoint):
-    """Default settings, except that answers are not kept: every page is read from the database."""
+    """Default settings, except that answers are not kept, so that every page is read from the database, and that tiles
+    may be of any size, as those of the peers are."""
 
     name: ClassVar[str] = "geocloud"
-    settings: ClassVar[dict[str, str]] = {"GEOCLOUD_CACHE_MB": "0"}
+    settings: ClassVar[dict[str, str]] = {
+        "GEOCLOUD_CACHE_MB": "0",
+        "GEOCLOUD_TILE_FEATURES_MAX": "2000000",
+        "GEOCLOUD_TILE_BYTES_MAX": "500000000",
+    }
 
     def __init__(self, ground: Ground, folder: Path) -> None:
         super().__init__(ground.city, folder)
@@ -80,6 +86,10 @@ class Geocloud(Endpoint):
         elif ask.equals is not None:
             query.append(f"{ask.equals[0]}={encoded(ask.equals[1])}")
         return f"{collection}?{'&'.join(query)}"
+
+    def tile(self, ask: TileAsk) -> str:
+        query = "" if ask.fields == () else f"?properties={'*' if ask.fields is None else ','.join(ask.fields)}"
+        return f"/collections/{ask.layer}/tiles/WebMercatorQuad/{ask.z}/{ask.y}/{ask.x}{query}"
 
     def _at_depth(self, collection: str, ask: Ask) -> str:
         """The `next` link a client gets to on its way; walked once, in long strides."""

@@ -11,6 +11,7 @@ import psycopg2.extensions
 from benchmarks.asks import Ask
 from benchmarks.peers.base import Endpoint, NotOffered, box_text
 from benchmarks.peers.fastcgi import cgi_program, serve_fastcgi
+from benchmarks.tiling import TileAsk
 
 __all__ = ["Mapserver"]
 
@@ -54,6 +55,12 @@ class Mapserver(Endpoint):
         box = "" if ask.bbox is None else f"&bbox={box_text(ask.bbox)}"
         return f"/BENCH/ogcapi/collections/{name}/items?f=json&limit={ask.limit}{box}"
 
+    def tile(self, ask: TileAsk) -> str:
+        if ask.fields is not None:
+            raise NotOffered("the attributes are the mapfile's")
+        name = self.city.layers[ask.layer].name
+        return f"/BENCH/?mode=tile&tilemode=gmap&layers={name}&map.imagetype=mvt&tile={ask.x}+{ask.y}+{ask.z}"
+
     def _mapfile(self) -> str:
         dsn = psycopg2.extensions.parse_dsn(self.city.dsn)
         connection = " ".join(f"{k}={v}" for k, v in dsn.items())
@@ -64,6 +71,7 @@ class Mapserver(Endpoint):
             f'WEB METADATA "ows_enable_request" "*" "oga_title" "benchmark" '
             f'"oga_onlineresource" "http://127.0.0.1:{self.server.port}/BENCH/ogcapi" '
             f'"oga_html_template_directory" "{templates}" END END',
+            'OUTPUTFORMAT NAME "mvt" DRIVER "MVT" FORMATOPTION "EXTENT=4096" FORMATOPTION "EDGE_BUFFER=4" END',
         ]
         for layer in self.city.layers.values():
             kind = {"point": "POINT", "linestring": "LINE", "multilinestring": "LINE"}.get(layer.geometry, "POLYGON")

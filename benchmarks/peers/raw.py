@@ -14,6 +14,7 @@ import asyncpg
 from benchmarks.asks import Ask
 from benchmarks.city import City, Layer
 from benchmarks.peers.base import Endpoint, NotOffered, box_text, encoded
+from benchmarks.tiling import NAMED, TileAsk, tile_statements
 
 __all__ = ["Raw", "feature_sql", "statements"]
 
@@ -37,7 +38,9 @@ class Raw(Endpoint):
             "processes": PROCESSES,
             "connections": CONNECTIONS,
             "statements": {
-                k: s for layer in self.city.layers.values() for k, s in statements(self.city, layer).items()
+                k: s
+                for layer in self.city.layers.values()
+                for k, s in (statements(self.city, layer) | tile_statements(layer)).items()
             },
         }
         env = {"PYTHONPATH": str(Path(__file__).parents[2])}
@@ -59,6 +62,12 @@ class Raw(Endpoint):
         if ask.after is not None:
             return f"/after/{ask.layer}?{ask.after},{ask.limit}"
         return f"/first/{ask.layer}?{ask.limit}"
+
+    def tile(self, ask: TileAsk) -> str:
+        name = "tile"
+        if ask.fields is not None:
+            name += str(next(z for z, f in NAMED[ask.layer].items() if f == ask.fields))
+        return f"/{name}/{ask.layer}?{ask.z},{ask.x},{ask.y}"
 
 
 def feature_sql(layer: Layer) -> str:

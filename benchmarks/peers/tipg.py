@@ -12,12 +12,13 @@ import psycopg2.extensions
 from benchmarks.asks import Ask
 from benchmarks.peers.base import Endpoint, box_text, encoded
 from benchmarks.process import Unavailable
+from benchmarks.tiling import TileAsk
 
 __all__ = ["Tipg"]
 
 
 class Tipg(Endpoint):
-    """Defaults, but for the largest page: 50,000 instead of 10,000, so that exports are whole."""
+    """Defaults, but for the largest page and tile, 50,000 and 2,000,000 instead of 10,000: answers are whole."""
 
     name: ClassVar[str] = "tipg"
 
@@ -32,6 +33,7 @@ class Tipg(Endpoint):
             "DATABASE_URL": _url(self.city.dsn),
             "TIPG_DB_SCHEMAS": '["peers"]',
             "TIPG_MAX_FEATURES_PER_QUERY": "50000",
+            "TIPG_MAX_FEATURES_PER_TILE": "2000000",
             "TIPG_TABLE_FALLBACK_KEY_NAMES": '["fid"]',
         }
         self.server.run(
@@ -42,6 +44,11 @@ class Tipg(Endpoint):
             env=env,
         )  # fmt: skip
         self.server.wait("/collections/peers.component/items?limit=1")
+
+    def tile(self, ask: TileAsk) -> str:
+        query = "" if ask.fields is None else f"?properties={','.join(ask.fields)}"
+        tiles = f"/collections/peers.{self.city.layers[ask.layer].name}/tiles/WebMercatorQuad"
+        return f"{tiles}/{ask.z}/{ask.x}/{ask.y}{query}"
 
     def target(self, ask: Ask) -> str:
         if ask.what == "landing":
