@@ -8,6 +8,7 @@ import io
 import json
 import re
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -333,3 +334,60 @@ def test_keyboard_alone_is_enough(open_map: Open) -> None:
         "&& !(e.textContent.trim() || e.getAttribute('aria-label') || e.labels?.length)).map((e) => e.outerHTML)"
     )
     assert nameless == []
+
+
+def test_filter_takes_any_text_for_what_it_is(open_map: Open, demo_city: Demo) -> None:
+    tab = open_map(SCHOOLS)
+    names = ["it's 100%", r"a_b\c", "%", "光岳楼's"]
+    fids = [fid for (fid,) in demo_city.rows("SELECT fid FROM facility.school ORDER BY fid LIMIT 4")]
+    before = demo_city.rows("SELECT fid, name FROM facility.school WHERE fid = ANY(%s)", fids)
+    for fid, name in zip(fids, names, strict=True):
+        demo_city.rows("UPDATE facility.school SET name = %s WHERE fid = %s", name, fid)
+    try:
+        for op, text in [("has", "%"), ("has", "_"), ("has", "'"), ("has", "\\"), ("begins", "IT'S"), ("=", "a_b\\c")]:
+            condition = [{"field": "name", "op": op, "value": text}]
+            written, back = tab.page.evaluate(
+                """async (conditions) => {
+                  const app = await window.geocloud, filter = await import("/static/map/filter.js");
+                  const layer = app.layers.get("facility.school"), text = filter.toCql(conditions, layer);
+                  return [text, filter.fromCql(text, layer)];
+                }""",
+                condition,
+            )
+            assert back == condition
+            answer = tab.app(
+                "app.fetchJSON(x)", f"/collections/facility.school/items?limit=1000&filter={quote(written)}"
+            )
+            fits = {"has": lambda n, t=text: t in n, "begins": lambda n, t=text: n.lower().startswith(t.lower()),
+                    "=": lambda n, t=text: n == t}[op]  # fmt: skip
+            every = demo_city.rows("SELECT fid, name FROM facility.school")
+            assert sorted(f["id"] for f in answer["features"]) == sorted(fid for fid, name in every if fits(name))
+            assert answer["features"]
+    finally:
+        for fid, name in before:
+            demo_city.rows("UPDATE facility.school SET name = %s WHERE fid = %s", name, fid)
+
+
+def test_moving_a_layer_changes_what_lies_on_top(open_map: Open) -> None:
+    tab = open_map(f"{CENTRE}&on=base.county,facility.parking_lot,facility.school")
+    drawn_order = "[...new Set(app.map.getStyle().layers.map((x) => x.metadata?.['geocloud:collection']))]"
+    first = [c for c in tab.app(drawn_order) if c and c.startswith("facility.")]
+    lowest = tab.page.locator(f"[data-row='{first[0]}']")
+    lowest.locator("button[aria-expanded]").click()
+    lowest.get_by_role("button", name="上移", exact=True).click()
+    tab.idle()
+    assert [c for c in tab.app(drawn_order) if c and c.startswith("facility.")] == first[::-1]
+    assert tab.state()["on"].split(",")[-1] == first[0]
+
+
+def test_opacity_fades_one_layer_and_is_in_the_address(open_map: Open) -> None:
+    tab = open_map(SCHOOLS)
+    paint = "app.map.getStyle().layers.filter((l) => l.metadata?.['geocloud:collection'] === x).map((l) => l.paint)"
+    others = tab.app(paint, "base.road")
+    before = tab.app(paint, "facility.school")
+    row = tab.page.locator("[data-row='facility.school']")
+    row.locator("button[aria-expanded]").click()
+    row.get_by_label("不透明度").fill("40")
+    tab.idle()
+    assert tab.state()["op"] == "facility.school:0.4"
+    assert tab.app(paint, "facility.school") != before and tab.app(paint, "base.road") == others

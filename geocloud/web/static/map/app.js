@@ -106,11 +106,5 @@ async function start() {
   return app;
 }
 
-window.geocloud = start();
-window.geocloud.catch((error) => {
-  console.error(error);
-  const notice = /** @type {HTMLElement} */ (document.getElementById("notice"));
-  const chinese = document.documentElement.lang !== "en";
-  notice.textContent = `${chinese ? "地图未能启动" : "The map did not start"}: ${error?.detail ?? error?.message ?? error}`;
-  notice.hidden = false;
-});
+/** Resolves with the application when the map is drawn and every tool is installed. */
+export const started = start();
