@@ -42,6 +42,7 @@ def links(document, rel):
 def templated(href):
     """A link below the base address as a path of the API definition."""
     path = href.removeprefix(BASE).split("?")[0] or "/"
+    path = re.sub(r"^/qgis/[^/]+\.qgz$", "/qgis/{project}.qgz", path)
     return re.sub(r"^/collections/[^/]+", "/collections/{collectionId}", path)
 
 
