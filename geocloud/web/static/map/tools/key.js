@@ -71,14 +71,21 @@ async function load(address) {
  */
 export function drawLegend(app, paper, box, columns, groups) {
   paper.text(app.t("图例", "Legend"), box.x, box.y + 3.4, 3.6, { bold: true });
-  const rows = groups.flatMap(({ layer, entries }) => {
+  // Across a page the words that explain every layer take the last line, where they need not be cut.
+  const notes = columns > 1 ? groups.filter((g) => !g.layer).flatMap((g) => g.entries) : [];
+  let at = box.x;
+  for (const entry of notes) {
+    swatch(paper, null, entry, at, box.y + box.height - 3, 4, 2.6);
+    at += 5.5 + paper.text(entry.label, at + 5, box.y + box.height - 0.8, 2.4) + 5;
+  }
+  const rows = groups.filter((g) => g.layer || !notes.length).flatMap(({ layer, entries }) => {
     const name = layer ? app.words.text(layer.title) : app.t("各图层", "Every layer");
     if (entries.length === 0) return [];
     if (entries.length === 1 && !entries[0].codes?.length) return [{ text: name, entry: entries[0], layer, first: true }];
     return [{ text: name, entry: null, layer, first: true },
       ...entries.map((entry) => ({ text: entry.label, entry, layer, first: false }))];
   });
-  const room = box.height - 6;
+  const room = box.height - 6 - (notes.length ? 5 : 0);
   // A long legend is set smaller before it is set in more columns, and cut only where neither helps.
   let [size, count] = [3, columns];
   let flow = places(rows, room / (size * 1.7), count);
@@ -98,7 +105,10 @@ export function drawLegend(app, paper, box, columns, groups) {
     if (entry) swatch(paper, layer, entry, x, y - size * 0.9, 6, size * 1.05);
     const mark = first && layer?.synthetic ? app.t("示例数据", "Sample") : "";
     const taken = mark ? paper.measure(mark, size * 0.8) + 1.2 : 0;
-    const end = x + indent + paper.text(paper.cut(text, width - indent - taken, size, !entry), x + indent, y, size, { bold: !entry });
+    const free = width - indent - taken;
+    // Long words are set a little smaller before they are cut.
+    const set = size * Math.max(0.78, Math.min(1, free / paper.measure(text, size, !entry)));
+    const end = x + indent + paper.text(paper.cut(text, free, set, !entry), x + indent, y, set, { bold: !entry });
     if (mark) paper.text(mark, end + 1.2, y, size * 0.8, { colour: DANGER });
   });
 }

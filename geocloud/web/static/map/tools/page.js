@@ -279,9 +279,11 @@ function foot(app, paper, place, ids, split) {
   if (made) paper.text(made, place.width - MARGIN, y, 3, { bold: true, colour: DANGER, align: "right" });
   const from = `${app.words.text(app.catalogue.service)} ${window.location.origin}${app.url("/map")}`;
   paper.text(from, place.width - MARGIN, y + 3.8, 2.5, { colour: FAINT, align: "right" });
-  const taken = Math.max(paper.measure(from, 2.5), paper.measure(made, 3, true)) + 4;
-  lines.slice(0, 2).forEach((line) => {
-    paper.text(paper.cut(line, width - taken, 2.5), MARGIN, y, 2.5, { colour: FAINT });
+  const taken = [paper.measure(made, 3, true), paper.measure(from, 2.5)];
+  lines.slice(0, 2).forEach((line, i) => {
+    const free = width - taken[i] - 4;
+    const size = Math.max(2, Math.min(2.5, (2.5 * free) / paper.measure(line, 2.5)));
+    paper.text(paper.cut(line, free, size), MARGIN, y, size, { colour: FAINT });
     y += 3.8;
   });
   const rows = paper.lines(lines[2], width, 2.5);

@@ -138,7 +138,10 @@ export default function install(app) {
 
   function go(/** @type {number} */ lon, /** @type {number} */ lat, /** @type {number[] | undefined} */ bbox) {
     const wide = bbox && (bbox[2] > bbox[0] || bbox[3] > bbox[1]);
-    if (wide) app.view.fit(bbox);
+    if (wide && bbox[2] - bbox[0] < 0.002) {
+      // A grid cell may be a metre wide: as near as the map goes.
+      app.map.fitBounds([[bbox[0], bbox[1]], [bbox[2], bbox[3]]], { padding: 120, maxZoom: 19.5 });
+    } else if (wide) app.view.fit(bbox);
     else app.map.easeTo({ center: [lon, lat], zoom: Math.max(app.map.getZoom(), CLOSE), padding: { top: 0, left: 0, right: 0, bottom: 0 } });
   }
 
