@@ -43,6 +43,9 @@ export function counter(app) {
   const asking = new Map();
   /** @type {(() => Promise<void>)[]} */
   const waiting = [];
+  /** @type {Map<string, {question: string, matched: number | undefined}>} */
+  const known = new Map();
+  app.on("refresh", (change) => known.delete(change.collection));
   let running = 0;
 
   async function next() {
@@ -68,16 +71,24 @@ export function counter(app) {
       say(layer.count);
       return;
     }
+    const answer = (/** @type {number | undefined} */ n) => {
+      if (n === undefined) tell("≫", app.t("视野内要素很多，放大后计数", "Very many in view; zoom in to count them"));
+      else say(n);
+    };
+    const question = String(questionInView(app, id, { limit: "1", properties: layer.key[0] }));
+    const before = known.get(id);
+    if (before?.question === question) {
+      answer(before.matched);
+      return;
+    }
     const control = new AbortController();
     asking.set(id, control);
     waiting.push(async () => {
       if (control.signal.aborted) return;
-      const query = questionInView(app, id, { limit: "1", properties: layer.key[0] });
       try {
-        const page = await app.fetchJSON(app.url(`${layer.items}?${query}`), { signal: control.signal });
-        if (page.numberMatched === undefined) {
-          tell("≫", app.t("视野内要素很多，放大后计数", "Very many in view; zoom in to count them"));
-        } else say(page.numberMatched);
+        const page = await app.fetchJSON(app.url(`${layer.items}?${question}`), { signal: control.signal });
+        known.set(id, { question, matched: page.numberMatched });
+        answer(page.numberMatched);
       } catch (error) {
         if (/** @type {any} */ (error)?.name !== "AbortError") tell("–", app.t("未能计数", "Could not be counted"));
       }

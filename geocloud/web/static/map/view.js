@@ -21,6 +21,8 @@ export class MapView {
   #selected = EMPTY;
   /** @type {Promise<void>} */
   #ready;
+  /** @type {Map<string, string>} Address by source of features that come as one file. */
+  #read = new Map();
 
   /** @param {App} app */
   constructor(app) {
@@ -159,6 +161,8 @@ export class MapView {
       const source = this.map.getSource(name);
       if (source?.type === "vector") this.map.refreshTiles(name);
     }
+    // Names of places are made from the base map's layers.
+    if (!this.movable(id)) for (const [name, address] of this.#read) this.map.getSource(name)?.setData(address);
   }
 
   /**
@@ -243,6 +247,12 @@ export class MapView {
     const ours = (/** @type {string} */ id) => id.startsWith(TOOL_PREFIX);
     const sources = Object.entries(before?.sources ?? {}).filter(([id]) => ours(id));
     const layers = (before?.layers ?? []).filter((/** @type {any} */ x) => ours(x.id));
+    // What a file gave stands in the style on screen in place of its address; it is not to be fetched at every change.
+    for (const [id, source] of Object.entries(after.sources)) {
+      if (source.type !== "geojson" || typeof source.data !== "string") continue;
+      if (this.#read.get(id) === source.data && before?.sources?.[id]) after.sources[id] = before.sources[id];
+      else this.#read.set(id, source.data);
+    }
     const accent = this.#app.dark ? "#6cbcd8" : "#1c6e8c";
     const halo = this.#app.dark ? "#0d1b21" : "#ffffff";
     const geometry = (/** @type {string} */ type) => ["==", ["geometry-type"], type];
