@@ -207,6 +207,19 @@ def test_coordinate_is_found_marked_and_kept(visited: MapPage) -> None:
     assert again.locator(".drawn.point").count() == 0
 
 
+def test_beidou_code_draws_its_cell(visited: MapPage) -> None:
+    page = visited.open(AT)
+    page.fill("#search-input", "N50J305D7C516633")
+    page.wait_for_selector("#search-results [role=option][data-kind=coordinate]")
+    page.focus("#search-input")
+    page.keyboard.press("Enter")
+    visited.until("find=115.98100")
+    numbers = [float(v) for v in visited.state()["find"].split("/")[0].split(",")]
+    lon, lat, west, south, east, north = numbers
+    assert west < lon < east and south < lat < north and east - west < 1e-4
+    assert page.locator(".drawn.frame[data-name='find:cell']").count() == 1
+
+
 def test_nothing_found_says_what_to_try(visited: MapPage) -> None:
     page = visited.open(f"{AT}&lang=en")
     page.fill("#search-input", "qqqqqqqqzz")

@@ -147,6 +147,20 @@ def test_split_of_two_sets_of_layers_ends_with_its_tool(visited: MapPage) -> Non
     assert page.locator(".split-map").count() == 0
 
 
+def test_click_beyond_the_divider_tells_of_its_date(visited: MapPage, city: City) -> None:
+    """The same zone: gone on the left, which is now, and there on the right, which is 2021."""
+    page = visited.open(f"#at=15/{CENTRE[1]}/115.9675&on={ZONE}&split=50/2021-07-01/-")
+    assert zones(page, "other") == ["old"] and zones(page) == []
+    stage = page.locator("#map").bounding_box()
+    assert stage
+    page.mouse.click(stage["x"] + stage["width"] * 0.45, stage["y"] + stage["height"] * 0.6)
+    page.mouse.click(stage["x"] + stage["width"] * 0.55, stage["y"] + stage["height"] * 0.6)
+    fid = city.fetch("SELECT fid FROM test.zone WHERE code = 'old'")[0][0]
+    visited.until(f"sel={ZONE}/{fid}@2021-07-01")
+    page.wait_for_selector(f".inspector [data-card='{ZONE}/{fid}'] dl")
+    assert visited.asked_for(f"/items/{fid}?datetime=2021-07-01")
+
+
 def make(page: Page, kind: str, to: Path) -> bytes:
     with page.expect_download(timeout=120_000) as waiting:
         page.click(f".tool-card [data-act={kind}]")
