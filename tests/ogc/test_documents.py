@@ -17,6 +17,8 @@ from geocloud.errors import UnknownCollection
 from geocloud.features import CONFORMANCE as FEATURES
 from geocloud.features.cql2 import CONFORMANCE as FILTER
 from geocloud.geodesy.crs import parse_crs
+from geocloud.ogc.tilesets import CONFORMANCE as TILES
+from geocloud.styles import CONFORMANCE as STYLES
 
 from .conftest import BASE, EXTENT, STAMP
 
@@ -74,7 +76,7 @@ def test_every_collection_link_of_ours_leads_to_a_path_of_the_api(context):
     assert {templated(href) for href in ours} == {
         "/",
         "/collections/{collectionId}",
-        *(f"/collections/{{collectionId}}/{n}" for n in ("items", "queryables", "sortables", "schema")),
+        *(f"/collections/{{collectionId}}/{n}" for n in ("items", "queryables", "sortables", "schema", "tiles")),
     }
     assert {templated(href) for href in ours} <= paths
 
@@ -82,7 +84,7 @@ def test_every_collection_link_of_ours_leads_to_a_path_of_the_api(context):
 def test_conformance_is_what_the_parts_declare(context):
     declared = ogc.conformance(context())["conformsTo"]
     assert sorted(set(declared)) == declared
-    assert set(declared) == {*ogc.CONFORMANCE, *FEATURES, *FILTER}
+    assert set(declared) == {*ogc.CONFORMANCE, *FEATURES, *FILTER, *TILES, *STYLES}
     assert not [uri for uri in declared if "features-4" in uri]
 
 
