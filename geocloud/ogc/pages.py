@@ -35,7 +35,7 @@ _STANDARDS = {
     "ogcapi-features-4": "OGC API - Features - Part 4: Create, Replace, Update and Delete",
     "ogcapi-features-5": "OGC API - Features - Part 5: Schemas",
     "ogcapi-tiles-1": "OGC API - Tiles - Part 1: Core",
-    "tms": "Two Dimensional Tile Matrix Set and Tile Set Metadata",
+    "tms": "OGC Two Dimensional Tile Matrix Set and Tile Set Metadata",
     "ogcapi-styles-1": "OGC API - Styles - Part 1: Core",
     "cql2": "Common Query Language (CQL2)",
 }
