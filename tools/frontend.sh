@@ -27,12 +27,6 @@ rm -rf "$fresh"
 put() { mkdir -p "$fresh/$1" && cp "${@:2}" "$fresh/$1/"; }
 put maplibre-gl node_modules/maplibre-gl/dist/maplibre-gl{,-shared,-worker}.mjs \
     node_modules/maplibre-gl/dist/maplibre-gl.css node_modules/maplibre-gl/LICENSE.txt
-put terra-draw node_modules/terra-draw/{dist/terra-draw.modern.js,package.json}
-# The adapter names terra-draw as packages do; a browser needs the address.
-put terra-draw-maplibre-gl-adapter \
-    node_modules/terra-draw-maplibre-gl-adapter/{dist/terra-draw-maplibre-gl-adapter.modern.js,package.json}
-sed -i 's#from"terra-draw"#from"../terra-draw/terra-draw.modern.js"#' \
-    "$fresh/terra-draw-maplibre-gl-adapter/terra-draw-maplibre-gl-adapter.modern.js"
 # For pages without a server, see docs/pmtiles.html.
 put pmtiles node_modules/pmtiles/{dist/pmtiles.js,package.json}
 # For notebooks, which write it into the pages they save.

@@ -59,7 +59,7 @@ class Mapserver(Endpoint):
         if ask.fields is not None:
             raise NotOffered("the attributes are the mapfile's")
         name = self.city.layers[ask.layer].name
-        return f"/BENCH/?mode=tile&tilemode=gmap&layers={name}&map.imagetype=mvt&tile={ask.x}+{ask.y}+{ask.z}"
+        return f"/?map=BENCH&mode=tile&tilemode=gmap&layers={name}&map.imagetype=mvt&tile={ask.x}+{ask.y}+{ask.z}"
 
     def _mapfile(self) -> str:
         dsn = psycopg2.extensions.parse_dsn(self.city.dsn)
