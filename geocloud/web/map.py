@@ -38,6 +38,7 @@ _POLICY = (
 async def _page(service: Service, ask: Ask, _params: dict[str, str]) -> Answer:
     _only_format_and_language(ask)
     ask.format(("html",))
+    service.expect_search()
     ctx = service.context(ask)
     city = service.settings.city
     missing = not (_STATIC / "vendor/maplibre-gl/maplibre-gl.mjs").is_file()
@@ -64,6 +65,7 @@ async def _page(service: Service, ask: Ask, _params: dict[str, str]) -> Answer:
 async def _layers(service: Service, ask: Ask, _params: dict[str, str]) -> Answer:
     _only_format_and_language(ask)
     ask.format(("json",))
+    service.expect_search()
     ctx = service.context(ask)
     body = orjson.dumps(layers_document(ctx))
     headers = [said_in(ctx)]

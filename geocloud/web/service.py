@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import secrets
 from pathlib import Path
 
@@ -42,6 +43,7 @@ class Service:
         self.archives: Archives | None = None
         self.event_streams = 0
         self.stopping = asyncio.Event()
+        self._warming: asyncio.Future[None] | None = None
         self._rules: dict[int, tuple[LayerSpec, str]] = {}
         self.points = PointColumns(self.reader, settings.web.h3_points_max)
         self.places = Places(self.reader)
@@ -62,6 +64,16 @@ class Service:
         if self.editor is not None:
             self.editor.close()
         self.reader.close()
+
+    def expect_search(self) -> None:
+        """Begins to read the names, so that the first search does not wait for them."""
+        if self._warming is None or self._warming.done():
+            self._warming = asyncio.ensure_future(self._read_names())
+
+    async def _read_names(self) -> None:
+        # What keeps the names from being read is told to the one who searches.
+        with contextlib.suppress(Exception):
+            await self.places.index.current(self.catalogue)
 
     @property
     def catalogue(self) -> Catalogue:
