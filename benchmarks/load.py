@@ -6,7 +6,9 @@ the whole command from its start to its end, reads, repairs and checks every row
 both times and makes the layer's indexes. Each run begins with a fresh database and a checkpoint. What arrived
 is compared row by row before any time counts.
 
-python -m benchmarks.load [--rounds N] [--home FOLDER]
+The layers have no overview for low zooms; with --overviews they have the one of their kind, kept by triggers.
+
+python -m benchmarks.load [--rounds N] [--home FOLDER] [--overviews]
 """
 
 from __future__ import annotations
@@ -63,6 +65,7 @@ class DataSet:
     geometry: str
     fields: tuple[str, ...]
     make: Callable[[int, int], pa.Table]
+    overview: tuple[str, ...]
     more: str = ""
 
 
@@ -150,6 +153,7 @@ SETS = (
             _field("owner", more=", max_length: 40"),
         ),
         _points,
+        ("tiles: {overview: cluster, overview_below: 13}", "style: {color_by: kind}"),
     ),
     DataSet(
         "polygons",
@@ -162,15 +166,23 @@ SETS = (
             _field("floors", "integer", ", minimum: 0, maximum: 200"),
         ),
         _polygons,
+        ("tiles: {overview: cover, overview_below: 13}", "style: {color_by: use}"),
         "min_area_m2: 1",
     ),
 )
 
 
-def race(settings: DatabaseSettings, owner: str, folder: Path, rounds: int, say: Callable[[str], None]) -> list[Race]:
+def race(
+    settings: DatabaseSettings,
+    owner: str,
+    folder: Path,
+    rounds: int,
+    say: Callable[[str], None],
+    overviews: bool = False,
+) -> list[Race]:
     """Runs all data sets on a running cluster, whose owner's URL is `owner`; files are made in `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
-    layers = _layers(folder / "layers")
+    layers = _layers(folder / "layers", overviews)
     found = []
     for data in SETS:
         path = _file(folder, data)
@@ -206,11 +218,12 @@ def _middle(runs: list[LoadRun]) -> str:
     return f"{seconds:.2f} ({cpu:.1f}, {memory:.0f})"
 
 
-def _layers(folder: Path) -> Path:
+def _layers(folder: Path, overviews: bool) -> Path:
     (folder / "bench").mkdir(parents=True, exist_ok=True)
     for data in SETS:
+        more = [data.more, *(data.overview if overviews else ())]
         text = _LAYER.format(
-            name=data.name, geometry=data.geometry.lower(), more=data.more, fields="\n".join(data.fields)
+            name=data.name, geometry=data.geometry.lower(), more="\n".join(more), fields="\n".join(data.fields)
         )
         (folder / "bench" / f"{data.name}.yaml").write_text(text, encoding="utf-8")
     return folder
@@ -321,6 +334,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--home", type=Path, default=Path.home() / ".local/share/geocloud-bench")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "load.json")
+    parser.add_argument("--overviews", action="store_true", help="layers with an overview for low zooms")
     args = parser.parse_args()
     if shutil.which("ogr2ogr") is None:
         print("ogr2ogr is missing: install gdal-bin", file=sys.stderr)
@@ -333,8 +347,9 @@ def main() -> int:
     settings.home.mkdir(parents=True, exist_ok=True)
     with session(settings) as urls:
         races = race(
-            settings, urls.owner, settings.home / "files", args.rounds, lambda s: print(s, file=sys.stderr, flush=True)
-        )
+            settings, urls.owner, settings.home / "files", args.rounds,
+            lambda s: print(s, file=sys.stderr, flush=True), args.overviews,
+        )  # fmt: skip
     args.out.parent.mkdir(parents=True, exist_ok=True)
     record: dict[str, Any] = {"races": [asdict(r) | {"ratio": r.ratio} for r in races]}
     args.out.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")

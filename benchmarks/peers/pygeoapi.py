@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""pygeoapi: Starlette application under uvicorn, two workers, the PostgreSQL provider."""
+"""pygeoapi: Starlette application under uvicorn, two workers, its PostgreSQL providers of features and of tiles."""
 
 from __future__ import annotations
 
@@ -13,10 +13,14 @@ import psycopg2.extensions
 import yaml
 
 from benchmarks.asks import Ask
-from benchmarks.peers.base import Endpoint, box_text, encoded
+from benchmarks.peers.base import Endpoint, NotOffered, box_text, encoded
 from benchmarks.process import Unavailable
+from benchmarks.tiling import TileAsk
 
 __all__ = ["Pygeoapi"]
+
+# Below it a tile of the large layers is not worth waiting for.
+_FIRST_TILES = 13
 
 
 class Pygeoapi(Endpoint):
@@ -69,6 +73,14 @@ class Pygeoapi(Endpoint):
             query.append(f"offset={ask.offset}")
         return f"/collections/{name}/items?{'&'.join(query)}"
 
+    def tile(self, ask: TileAsk) -> str:
+        if ask.fields is not None:
+            raise NotOffered("tiles carry every attribute")
+        if ask.z < _FIRST_TILES:
+            raise NotOffered("minutes a tile")
+        name = self.city.layers[ask.layer].name
+        return f"/collections/{name}/tiles/WebMercatorQuad/{ask.z}/{ask.y}/{ask.x}?f=mvt"
+
     def _config(self) -> dict[str, Any]:
         dsn = psycopg2.extensions.parse_dsn(self.city.dsn)
         data = {
@@ -81,6 +93,7 @@ class Pygeoapi(Endpoint):
         }
         resources = {}
         for layer in self.city.layers.values():
+            table = {"data": data, "id_field": "fid", "table": layer.name, "geom_field": "geom"}
             resources[layer.name] = {
                 "type": "collection",
                 "title": layer.id,
@@ -91,16 +104,14 @@ class Pygeoapi(Endpoint):
                     "spatial": {"bbox": list(layer.extent), "crs": "http://www.opengis.net/def/crs/OGC/1.3/CRS84"}
                 },
                 "providers": [
+                    {"type": "feature", "name": "PostgreSQL", **table},
                     {
-                        "type": "feature",
-                        "name": "PostgreSQL",
-                        "data": data,
-                        "id_field": "fid",
-                        "table": layer.name,
-                        "geom_field": "geom",
-                    }
+                        "type": "tile", "name": "MVT-postgresql", **table,
+                        "options": {"zoom": {"min": 0, "max": 17}},
+                        "format": {"name": "pbf", "mimetype": "application/vnd.mapbox-vector-tile"},
+                    },
                 ],
-            }
+            }  # fmt: skip
         url = f"http://127.0.0.1:{self.server.port}"
         return {
             "server": {

@@ -17,6 +17,7 @@ from benchmarks.workloads import WORKLOADS
 
 ENDPOINTS = ("raw", "geocloud", "geocloud-cached", "pygeoapi")
 DOCUMENTS = ("landing", "collections")
+TILES = ("tiles_edit", "tiles_pygeoapi", "tiles_seed")
 
 pytestmark = pytest.mark.skipif(shutil.which("wrk") is None, reason="the load generator wrk is not installed")
 
@@ -37,9 +38,9 @@ def compared(home: Path, open_tmp: Path) -> Result:
 
 @pytest.fixture(scope="module")
 def timed(compared: Result, home: Path, open_tmp: Path) -> Iterator[tuple[Result, Path]]:
-    """One workload and one special measurement, one short round."""
+    """One workload and some special measurements, one short round."""
     out = open_tmp / "timed"
-    yield run(_plan(home, out, ["item", "not_modified"], rounds=1), lambda _: None), out
+    yield run(_plan(home, out, ["item", "not_modified", *TILES], rounds=1), lambda _: None), out
 
 
 def test_all_endpoints_take_part(compared: Result) -> None:
@@ -94,6 +95,37 @@ def test_304s_are_304s(timed: tuple[Result, Path]) -> None:
     assert all(f.value is not None for f in findings), findings
 
 
+def test_every_edit_is_read_back_from_its_tile(timed: tuple[Result, Path]) -> None:
+    findings = {f.title: f for f in timed[0].findings if f.group == "edits"}
+    assert all(f.value is not None for f in findings.values()), findings
+    for how in ("asked for after the event", "asked for again and again"):
+        middle, worst = (findings[f"fresh tile, {how}, {which}"] for which in ("median", "worst"))
+        assert 0 < middle.value <= worst.value
+        assert middle.detail.startswith("30 attributes, 30 places; 16 clients read ")
+    assert 0 < findings["event, median"].value <= findings["fresh tile, asked for after the event, worst"].value
+
+
+def test_tiles_of_pygeoapi_hold_the_same(timed: tuple[Result, Path]) -> None:
+    findings = [f for f in timed[0].findings if f.unit == "times" and "pygeoapi's time" in f.title]
+    assert len(findings) == 2, timed[0].findings
+    assert all(f.value > 0 for f in findings)
+    assert not [f.detail for f in findings if ";" in f.detail]
+
+
+def test_layers_are_seeded_beside_other_programs(timed: tuple[Result, Path]) -> None:
+    findings = {f.title: f for f in timed[0].findings if f.group == "seeding"}
+    ours = [title for title, f in findings.items() if f.unit == "tiles/s a core"]
+    assert [title.split(",")[0] for title in ours] == ["facility.camera", "base.road", "base.parcel"]
+    assert all(findings[title].value > 0 for title in ours)
+    assert findings["largest tile"].met, findings["largest tile"]
+    if shutil.which("ogr2ogr"):
+        tiles = {title: _tiles(findings[title].detail) for title in ours}
+        for title in ours:
+            # Cut at buffers of their own, the two differ by a few tiles that hold an edge alone.
+            theirs = _tiles(findings[f"{title}: of ogr2ogr"].detail.split(": ")[1])
+            assert tiles[title] == pytest.approx(theirs, rel=0.03)
+
+
 def test_nothing_is_left_running(timed: tuple[Result, Path], home: Path) -> None:
     marks = (str(home), "benchmarks.raw", "pygeoapi.starlette_app")
     left = [
@@ -105,6 +137,10 @@ def test_nothing_is_left_running(timed: tuple[Result, Path], home: Path) -> None
     assert not psutil.Process().children(recursive=True) or not [
         c for c in psutil.Process().children(recursive=True) if any(m in " ".join(c.cmdline()) for m in marks[1:])
     ]
+
+
+def _tiles(text: str) -> int:
+    return int(text.split()[0].replace(",", ""))
 
 
 def _plan(home: Path, out: Path, workloads: list[str], rounds: int) -> Plan:
