@@ -113,11 +113,12 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture
 def open_map(demo_city: Demo, browser: Browser) -> Iterator[Open]:
     """Opens the map; at the end every request must have stayed on the host and nothing been complained of."""
-    tabs: list[tuple[Tab, bool]] = []
+    tabs: list[tuple[Tab, bool, str]] = []
 
     def open_it(
-        state: str = "", *, size: tuple[int, int] = DESKTOP, lang: str = "zh-CN", tolerant: bool = False, **more: Any
-    ) -> Tab:
+        state: str = "", *, size: tuple[int, int] = DESKTOP, lang: str = "zh-CN", tolerant: bool = False,
+        base: str = demo_city.base, **more: Any,
+    ) -> Tab:  # fmt: skip
         context = browser.new_context(
             viewport={"width": size[0], "height": size[1]}, locale=lang, reduced_motion="reduce", **more
         )
@@ -130,16 +131,15 @@ def open_map(demo_city: Demo, browser: Browser) -> Iterator[Open]:
         context.on("request", asked)
         page.on("pageerror", lambda error: seen.complaints.append(str(error)))
         page.on("console", lambda m: seen.complaints.append(m.text) if m.type in ("error", "warning") else None)
-        page.goto(f"{demo_city.base}/map{'#' + state if state else ''}")
+        page.goto(f"{base}/map{'#' + state if state else ''}")
         page.wait_for_selector("html[data-ready=true]")
         tab = Tab(page, seen)
-        tabs.append((tab, tolerant))
+        tabs.append((tab, tolerant, urlsplit(base).netloc))
         tab.idle()
         return tab
 
     yield open_it
-    host = urlsplit(demo_city.base).netloc
-    for tab, tolerant in tabs:
+    for tab, tolerant, host in tabs:
         tab.page.context.close()
         strangers = [u for u in tab.seen.requests if urlsplit(u).scheme in ("http", "https", "ws", "wss")
                      and urlsplit(u).netloc != host]  # fmt: skip

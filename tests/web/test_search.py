@@ -33,7 +33,7 @@ def named(city, client):
 
 
 def soon(client: httpx.Client, question: str, expected: list[str]) -> float:
-    """Seconds until both workers have answered so; fails after one."""
+    """Seconds until both workers have answered so; fails after two."""
     begin, right = time.monotonic(), 0
     while right < 8:
         with httpx.Client(base_url=client.base_url) as fresh:
@@ -42,7 +42,7 @@ def soon(client: httpx.Client, question: str, expected: list[str]) -> float:
         taken = time.monotonic() - begin
         assert taken < 3, titles
         if not right:
-            assert taken < 1, titles
+            assert taken < 2, titles
     return taken
 
 
