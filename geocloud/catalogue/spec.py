@@ -52,7 +52,7 @@ SYSTEM_COLUMNS = frozenset(
     }
 )  # fmt: skip
 # What tiles say of an aggregate; a field of such a name cannot be carried by tiles.
-TILE_PROPERTIES = ("overview", "count", "mix", "share", "area_m2", "thinned")
+TILE_PROPERTIES = ("overview", "count", "mix", "share", "area_m2", "thinned", "cell", "part")
 # Folders beside the themes: code lists, and lists of files to load.
 _NOT_LAYERS = frozenset({"codes", "recipes"})
 RESERVED_THEMES = frozenset({"geocloud", "history", "tiles", "public", "information_schema", "topology", "tiger"})
@@ -225,6 +225,8 @@ class LayerSpec(_Model):
             for alias in (f.name, *f.aliases):
                 if seen.setdefault(alias.casefold(), f.name) != f.name:
                     raise ValueError(f"alias `{alias}` names both `{seen[alias.casefold()]}` and `{f.name}`")
+        if self.tiles.overview == "h3" and self.geometry != "point":
+            raise ValueError(f"overview `h3` counts single points; the geometry is {self.geometry}: use `cluster`")
         wanted = {n for band in self.tiles.bands for n in band.fields}
         wanted |= {n for n in (self.style.color_by, self.style.label) if n}
         visible = {f.name for f in self.visible_fields}

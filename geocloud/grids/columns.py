@@ -24,7 +24,7 @@ from geocloud.errors import RequestError, TooLarge
 from geocloud.features.binder import quote_identifier
 from geocloud.grids.h3cells import PointStore
 
-__all__ = ["PointColumns", "must_have_points"]
+__all__ = ["PointColumns", "fetch_points", "must_have_points"]
 
 _SNAPSHOT = """
 SELECT c.identity::text, s.version, s.row_count
@@ -94,17 +94,9 @@ class PointColumns:
         Raises RequestError for layers without points, TooLarge for more rows than may be held.
         """
         must_have_points(layer)
-        condition = f" WHERE {where}" if where else ""
-        sql = f"SELECT {_columns(layer)} FROM {relation or layer.table} t{condition} LIMIT {self.points_max + 1:d}"
-        fetched = _Fetched(self.points_max)
         async with self._building:
             async with self._reader.lease() as conn, conn.transaction(isolation="repeatable_read", readonly=True):
-                _, version, _ = await conn.fetchrow(_SNAPSHOT, layer.id)
-                cursor = await conn.cursor(sql, *args)
-                while rows := await cursor.fetch(_FETCHED):
-                    fetched.add(rows)
-            if fetched.rows > self.points_max:
-                raise _too_many(layer, f"more than {self.points_max:,}", f"超过 {self.points_max:,}", self.points_max)
+                version, fetched = await _fetch(conn, layer, relation, where, args, self.points_max)
             return await asyncio.to_thread(fetched.store, version)
 
     def _fresh(self, layer: Layer) -> PointStore | None:
@@ -148,6 +140,33 @@ class PointColumns:
         others = [i for i in self._kept if i != for_layer]
         while others and rows + sum(len(self._kept[i].store.fid) for i in others) > self.points_max:
             del self._kept[others.pop(0)]
+
+
+async def fetch_points(
+    conn: Any, layer: Layer, relation: str, where: str, args: Sequence[object], most: int
+) -> PointStore:
+    """The rows of a relation that meet a condition, over a connection that is in a transaction of one snapshot.
+
+    Raises RequestError for layers without points, TooLarge for more rows than `most`.
+    """
+    must_have_points(layer)
+    version, fetched = await _fetch(conn, layer, relation, where, args, most)
+    return await asyncio.to_thread(fetched.store, version)
+
+
+async def _fetch(
+    conn: Any, layer: Layer, relation: str, where: str, args: Sequence[object], most: int
+) -> tuple[int, _Fetched]:
+    condition = f" WHERE {where}" if where else ""
+    sql = f"SELECT {_columns(layer)} FROM {relation or layer.table} t{condition} LIMIT {most + 1:d}"
+    fetched = _Fetched(most)
+    _, version, _ = await conn.fetchrow(_SNAPSHOT, layer.id)
+    cursor = await conn.cursor(sql, *args)
+    while rows := await cursor.fetch(_FETCHED):
+        fetched.add(rows)
+    if fetched.rows > most:
+        raise _too_many(layer, f"more than {most:,}", f"超过 {most:,}", most)
+    return version, fetched
 
 
 def must_have_points(layer: Layer) -> None:

@@ -32,6 +32,7 @@ __all__ = [
     "fitting_resolution",
     "outline",
     "parents",
+    "picked",
     "reach_degrees",
     "resolution_for_zoom",
 ]
@@ -266,7 +267,7 @@ def aggregate(store: PointStore, resolution: int, west: float, south: float, eas
     level = store.level(resolution)
     lon, lat = level.centres
     between = (lon >= west) & (lon < east) if west <= east else (lon >= west) | (lon < east)
-    return _answer(store, level, between & (lat >= south) & (lat < north))
+    return picked(store, level, between & (lat >= south) & (lat < north))
 
 
 def fitting_resolution(store: PointStore, box: Box | None = None, least: int = 200, most: int = 2_000) -> int:
@@ -302,7 +303,8 @@ def reach_degrees(resolution: int, latitude: float) -> tuple[float, float]:
     return lat / max(math.cos(math.radians(min(abs(latitude) + lat, 90.0))), 1e-6), lat
 
 
-def _answer(store: PointStore, level: Level, chosen: NDArray[np.bool_]) -> Cells:
+def picked(store: PointStore, level: Level, chosen: NDArray[np.bool_]) -> Cells:
+    """Those of a level's cells that `chosen` marks, with all their points by code."""
     cells, totals = level.cells[chosen], level.totals[chosen]
     if len(store.codes) == 1:
         return Cells(level.resolution, cells, totals, [None] * len(cells), [{} for _ in cells])

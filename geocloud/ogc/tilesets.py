@@ -10,6 +10,7 @@ from geocloud.catalogue.registry import Layer
 from geocloud.ogc.context import REL, Context, Document, link
 from geocloud.tiles.describe import tile_fields
 from geocloud.tiles.grids import Grid, grids
+from geocloud.tiles.hexagons import drawn_extent
 
 __all__ = ["CONFORMANCE", "Document", "matrix_sets", "tile_json", "tile_set", "tile_sets"]
 
@@ -68,16 +69,16 @@ def tile_set(ctx: Context, layers: Sequence[Layer], grid: Grid, base: tuple[str,
     document = _heading(ctx, layers, grid)
     document["tileMatrixSetURI"] = grid.document.get("uri", ctx.url(f"/tileMatrixSets/{grid.id}"))
     low, high = _zooms(layers)
-    matrices = [m for z in range(low, high + 1) if (m := grid.matrix_of_zoom(z)) is not None]
+    matrices = [(z, m) for z in range(low, high + 1) if (m := grid.matrix_of_zoom(z)) is not None]
     if extent:
         document["boundingBox"] = {
             "lowerLeft": [extent[0], extent[1]],
             "upperRight": [extent[2], extent[3]],
             "crs": "http://www.opengis.net/def/crs/OGC/1.3/CRS84",
         }
-        document["tileMatrixSetLimits"] = [_limit(grid, matrix, extent) for matrix in matrices]
+        document["tileMatrixSetLimits"] = [_limit(grid, matrix, _drawn(layers, z)) for z, matrix in matrices]
         centre = [(extent[0] + extent[2]) / 2, (extent[1] + extent[3]) / 2]
-        middle = matrices[len(matrices) // 2] if matrices else str(grid.first)
+        middle = matrices[len(matrices) // 2][1] if matrices else str(grid.first)
         document["centerPoint"] = {"coordinates": centre, "tileMatrix": middle}
     document["layers"] = [_layer(ctx, x, grid) for x in layers]
     document["links"] = [
@@ -119,7 +120,7 @@ def tile_json(ctx: Context, layers: Sequence[Layer], grid: Grid, base: tuple[str
     }
     extent = _extent(layers)
     if extent:
-        document["bounds"] = list(extent)
+        document["bounds"] = list(_drawn(layers, None))
         document["center"] = [(extent[0] + extent[2]) / 2, (extent[1] + extent[3]) / 2, document["minzoom"]]
     if any(x.synthetic for x in layers):
         document["synthetic"] = [x.id for x in layers if x.synthetic]
@@ -182,6 +183,12 @@ def _extent(layers: Sequence[Layer]) -> tuple[float, float, float, float] | None
     if not boxes:
         return None
     west, south, east, north = zip(*boxes, strict=True)
+    return min(west), min(south), max(east), max(north)
+
+
+def _drawn(layers: Sequence[Layer], zoom: int | None) -> tuple[float, float, float, float]:
+    """What tiles of layers reach, of which one has an extent; hexagons reach beyond their points."""
+    west, south, east, north = zip(*(e for x in layers if (e := drawn_extent(x, zoom))), strict=True)
     return min(west), min(south), max(east), max(north)
 
 

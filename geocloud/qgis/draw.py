@@ -73,9 +73,12 @@ def tile_styles(parent: Element, request: Request, collection: str, look: Look, 
             opacity = "set_color_part(@symbol_color, 'alpha', 40 + 215 * coalesce(\"share\", 0.5))"
             option_map(node(covered[-1], "data_defined_properties"), dynamic(fillColor=opacity))
     if look.shape == "point":
-        groups = "\"overview\" IN ('cluster', 'h3')"
-        cells = Paint(rest.color, 0.6, outline="#ffffff", fill=0.5)
-        symbol(add("polygon", request.say("格网", "Cells"), groups), "0", "polygon", cells, request.scale)
+        groups = "\"overview\" = 'cluster'"
+        cells = Paint(look.color, 0.6, outline="#ffffff", fill=1)
+        shown = "\"overview\" = 'h3'"
+        hexagon = symbol(add("polygon", request.say("格网", "Cells"), shown), "0", "polygon", cells, request.scale)
+        darker = "set_color_part(@symbol_color, 'alpha', 70 + 40 * min(4, log10(max(1, \"count\"))))"
+        option_map(node(hexagon[-1], "data_defined_properties"), dynamic(fillColor=darker))
         for drawn in reversed(look.classes):
             wanted = _condition(look, drawn)
             shown = f"{groups} AND {wanted}" if wanted else groups

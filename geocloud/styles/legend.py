@@ -24,6 +24,8 @@ _CLUSTER = Text(
 _RING = Text(zh="位置近似：环示可能范围", en="Approximate position: somewhere within the ring")
 _COVER = Text(zh="小比例尺：格内所占面积，越深越多", en="Small scales: share of a cell that is covered")
 
+_H3 = Text(zh="H3 六角格，越深个数越多", en="H3 hexagons: the darker, the more features")
+
 
 def legend(of: Subject, language: Literal["zh", "en"], *, dark: bool, title: str) -> dict[str, Any]:
     """The legend of a style: layers from the base map up, each with its entries.
@@ -77,6 +79,10 @@ def _overlay(layer: Layer, colors: Palette) -> list[Entry]:
         entries.append({"label": _RING, "symbol": "ring", "color": main})
     if tiles.overview == "cluster":
         entries.append({"label": _CLUSTER, "symbol": "cluster", "color": main, "maxzoom": tiles.overview_below})
+    if tiles.overview == "h3":
+        # Hexagons are of one hue; classes are told apart where single points begin.
+        entries = [e | {"minzoom": tiles.overview_below} for e in entries]
+        entries.append({"label": _H3, "symbol": "cells", "color": main, "maxzoom": tiles.overview_below})
     if tiles.overview == "cover":
         entries.append({"label": _COVER, "symbol": "cells", "color": main, "maxzoom": tiles.overview_below})
     return entries
@@ -91,7 +97,8 @@ def _boundary(layer: Layer, colors: Palette) -> list[Entry]:
     rank = layer.spec.style.rank
     dashes, width = BOUNDARY_DASHES[min(rank, 4)]
     label = Text(zh=f"{layer.spec.title.zh}界线", en=f"Boundary: {layer.spec.title.en}")
-    return [{"label": label, "symbol": "line", "color": colors.boundary, "width": width, "dashes": dashes}]
+    more = {"dashes": dashes} if dashes else {}
+    return [{"label": label, "symbol": "line", "color": colors.boundary, "width": width, **more}]
 
 
 def _water(layer: Layer, colors: Palette) -> list[Entry]:

@@ -26,6 +26,7 @@ from geocloud.styles.expressions import (
 )
 from geocloud.styles.palette import contrast, data_color, mixed
 from geocloud.styles.sprites import marker_name
+from geocloud.styles.stagger import COUNT_SIZE
 
 __all__ = ["INEXACT", "draw_overlay", "marker_zoom"]
 
@@ -35,7 +36,8 @@ INEXACT = ("area", "address", "none")
 _METRES_A_PIXEL = 40_075_016.686 / 512
 # Radius of a cluster by the decimal logarithm of its count.
 _RADII = {0: 5, 1: 11, 2: 15, 3: 19, 4: 24, 6: 32}
-_DENSE_FROM = 13
+# Layers whose overview ends at this zoom or later are dense.
+_DENSE_FROM = 14
 
 
 def marker_zoom(d: Drawing) -> float:
@@ -117,16 +119,26 @@ def _lines(d: Drawing, classes: tuple[MapClass, ...], color: Any, *, only: bool)
 
 
 def _cells(d: Drawing) -> None:
-    """H3 cells by count, on a ramp of one hue: more is darker on light ground and lighter on dark ground."""
+    """H3 cells by count, on a ramp of one hue: more is darker on light ground and lighter on dark ground.
+
+    The number is written once, in the tile that holds the middle; other tiles draw their part of the outline.
+    """
     if d.layer.spec.tiles.overview != "h3":
         return
     base = data_color(d.layer.spec.style.color, dark=d.dark)
-    low, high = mixed(base, d.colors.land, 0.75), mixed(base, d.colors.ink, 0.25)
-    amount = ["log10", ["max", ["get", "count"], 1]]
+    low, high = mixed(base, d.colors.land, 0.6), mixed(base, d.colors.ink, 0.35)
+    count = ["max", ["coalesce", ["get", "count"], 1], 1]
     d.add(
         41, "cells", "fill", "cluster", filter=overview_is("h3"),
-        paint={"fill-color": ["interpolate", ["linear"], amount, 0, low, 2, base, 5, high],
-               "fill-opacity": 0.72, "fill-outline-color": d.colors.halo},
+        paint={"fill-color": ["interpolate", ["linear"], ["log10", count], 0, low, 2, base, 4.5, high],
+               "fill-opacity": 0.8, "fill-outline-color": d.colors.halo},
+    )  # fmt: skip
+    d.add(
+        111, "cell-count", "symbol", "cluster",
+        filter=["all", overview_is("h3"), ["!", ["has", "part"]], [">", count, 1]],
+        layout={"text-field": _short(count, d.language), "text-font": REGULAR, "text-size": 10.5,
+                "text-line-height": 1, "symbol-sort-key": ["-", 0, count], "text-padding": 0},
+        paint={"text-color": d.colors.ink, **d.halo()},
     )  # fmt: skip
 
 
@@ -158,6 +170,9 @@ def _points(d: Drawing, classes: tuple[MapClass, ...], color: Any, other: str) -
         shown = max(carried(d.layer, style.label) or 0.0, style.label_zoom or zoom + 1)
         layout |= _label_layout(d, shown, zoom)
         paint = {"text-color": d.colors.ink, **d.halo()}
+    # Classes for closer zooms stay dots until then.
+    if any((c.said.min_zoom or 0) > zoom for c in classes):
+        exact = [*exact, [">=", ["zoom"], by_class(d.layer, classes, [c.said.min_zoom or 0 for c in classes], 0)]]
     d.add(120, "marker", "symbol", "overlay", minzoom=zoom, filter=exact, layout=layout, paint=paint)
 
 
@@ -223,7 +238,7 @@ def _clusters(d: Drawing, classes: tuple[MapClass, ...], colors: list[str], colo
     count = ["max", ["coalesce", ["get", "count"], 1], 1]
     radius = ["interpolate", ["linear"], ["log10", count], *(v for stop in _RADII.items() for v in stop)]
     d.add(
-        110, "cluster", "circle", "cluster", filter=many,
+        104, "cluster", "circle", "cluster", filter=many,
         layout={"circle-sort-key": ["-", 0, count]},
         paint={"circle-color": color, "circle-radius": radius, "circle-opacity": 0.88,
                "circle-stroke-color": d.colors.halo, "circle-stroke-width": 1.5, "circle-stroke-opacity": 0.9},
@@ -232,8 +247,8 @@ def _clusters(d: Drawing, classes: tuple[MapClass, ...], colors: list[str], colo
     d.add(
         111, "count", "symbol", "cluster", filter=["all", many, [">", count, 1]],
         layout={"text-field": _short(count, d.language), "text-font": BOLD,
-                "text-size": ["interpolate", ["linear"], ["log10", count], 0, 10.5, 2, 11.5, 4, 13],
-                "symbol-sort-key": ["-", 0, count], "text-padding": 2, "text-allow-overlap": True},
+                "text-size": COUNT_SIZE,
+                "symbol-sort-key": ["-", 0, count], "text-padding": 1},
         paint={"text-color": by_class(d.layer, classes, inks, _ink_on(other))},
     )  # fmt: skip
 

@@ -17,6 +17,8 @@ from geocloud.styles.base import BASE, label_layers
 from geocloud.styles.expressions import Drawing, Placed
 from geocloud.styles.overlays import draw_overlay
 from geocloud.styles.palette import palette
+from geocloud.styles.stagger import TABLE, staggered
+from geocloud.tiles.hexagons import drawn_extent
 
 __all__ = ["BASE_SOURCE", "CITY", "LABEL_SOURCE", "Subject", "Wanted", "generate", "labelled", "subject", "subjects"]
 
@@ -113,6 +115,7 @@ def generate(of: Subject, wanted: Wanted) -> dict[str, Any]:
     theme = "dark" if wanted.dark else "light"
     longitude, latitude, zoom = _view(of, wanted.city_bbox)
     layers: list[dict[str, Any]] = [p.layer for p in placed]
+    staggered(layers)
     if drawn_base and "." not in of.id or not of.overlays:
         background = {"id": "background", "type": "background", "metadata": {"geocloud:role": "base"}, "paint": ground}
         layers.insert(0, background)
@@ -124,6 +127,7 @@ def generate(of: Subject, wanted: Wanted) -> dict[str, Any]:
             "geocloud:language": wanted.language,
             "geocloud:theme": theme,
             "geocloud:collections": [x.id for x in of.layers],
+            "geocloud:stagger": TABLE,
             "geocloud:legend": wanted.url(f"/styles/{quote(of.id)}/legend?f=json&lang={wanted.language}"
                                           + ("&dark=true" if wanted.dark else "")),
         },
@@ -160,7 +164,7 @@ def _source(wanted: Wanted, layers: Sequence[Layer]) -> dict[str, Any]:
         "maxzoom": max(x.spec.tiles.max_zoom for x in layers),
         "attribution": attribution(layers, wanted.language),
     }
-    if bounds := _bounds(x.state.extent for x in layers):
+    if bounds := _bounds(drawn_extent(x) for x in layers):
         west, south, east, north = bounds
         source["bounds"] = [
             round(max(west - _MARGIN, -180), 6), round(max(south - _MARGIN, -85), 6),

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """One tile out of the database: the right statement for layer and zoom, and thinning when it grows too large.
 
+Layers with overview `h3` are made from points that the caller holds (`hexagons`); a tile of theirs without them,
+because they are more than may be held, shows clusters and says `thinned`.
+
 A tile past `tile_features_max` or its bytes is made again by the layer's rule (clusters, coverage cells, merged lines)
 with ever coarser cells until it fits; what then stands for features says `thinned`. Nothing is cut off in silence.
 Layers of a data set are put one after another: `layers` is a repeated field of a tile (MVT 2.1, 4.1).
@@ -16,8 +19,10 @@ from geocloud.catalogue.registry import Layer
 from geocloud.catalogue.spec import TILE_PROPERTIES, FieldSpec
 from geocloud.features.query import Statement
 from geocloud.features.request import Rows
+from geocloud.grids.h3cells import PointStore
 from geocloud.settings import TileSettings
 from geocloud.tiles.grids import Tile
+from geocloud.tiles.hexagons import hexagon_tile, shows_hexagons
 from geocloud.tiles.statements import (
     CELL_DEPTH,
     Kind,
@@ -65,11 +70,13 @@ async def build_tile(
     rows: Rows = EVERY_ROW,
     wanted: Sequence[FieldSpec] | None = None,
     bytes_max: int | None = None,
+    points: PointStore | None = None,
 ) -> BuiltTile:
     """One layer of a tile, over an asyncpg connection.
 
     `rows` narrows what is shown; without it valid rows of now. `wanted` are the attributes asked for. `bytes_max` is
-    the layer's share when the tile holds several. Raises what the database raises.
+    the layer's share when the tile holds several. `points` are those of `rows` in and around the tile, for layers that
+    it shows as H3 cells. Raises what the database raises.
     """
     if not is_drawn(layer, tile):
         return BuiltTile(b"")
@@ -78,7 +85,13 @@ async def build_tile(
     rule = layer.spec.tiles
     kind = kind_of(layer)
     overview = rule.overview in CELL_DEPTH and tile.zoom < rule.overview_below
-    if overview or (rule.overview == "merge" and tile.zoom < rule.overview_below):
+    if shows_hexagons(layer, tile.zoom):
+        if points is not None:
+            return BuiltTile(
+                *await hexagon_tile(conn, layer, tile, points, fields, settings.tile_features_max, most_bytes)
+            )
+        depth, thinned = CELL_DEPTH[kind], True
+    elif overview or (rule.overview == "merge" and tile.zoom < rule.overview_below):
         depth = CELL_DEPTH.get(kind, _THINNED_FROM[kind] + 1)
         thinned = False
     else:
@@ -109,21 +122,23 @@ async def build_tiles(
     *,
     rows: dict[str, Rows] | None = None,
     wanted: dict[str, Sequence[FieldSpec]] | None = None,
+    points: dict[str, PointStore] | None = None,
 ) -> BuiltTile:
     """A tile of several layers. When it grows too large, the largest layers are made again for a fair share of it."""
-    rows, wanted = rows or {}, wanted or {}
+    rows, wanted, points = rows or {}, wanted or {}, points or {}
     built = {}
     for layer in layers:
         built[layer.id] = await build_tile(
-            conn, layer, tile, settings, rows=rows.get(layer.id, EVERY_ROW), wanted=wanted.get(layer.id)
-        )
+            conn, layer, tile, settings, rows=rows.get(layer.id, EVERY_ROW), wanted=wanted.get(layer.id),
+            points=points.get(layer.id),
+        )  # fmt: skip
     share = _share([len(b.data) for b in built.values()], settings.tile_bytes_max)
     if share is not None:
         for layer in layers:
             if len(built[layer.id].data) > share:
                 built[layer.id] = await build_tile(
                     conn, layer, tile, settings, rows=rows.get(layer.id, EVERY_ROW), wanted=wanted.get(layer.id),
-                    bytes_max=share,
+                    bytes_max=share, points=points.get(layer.id),
                 )  # fmt: skip
     return BuiltTile(b"".join(b.data for b in built.values()), any(b.thinned for b in built.values()))
 

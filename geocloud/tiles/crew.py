@@ -21,24 +21,28 @@ from typing import Any
 
 from geocloud import errors
 from geocloud.catalogue.registry import CATALOGUE_SQL, Catalogue, Layer, parse_catalogue
-from geocloud.errors import GeocloudError, TileError
-from geocloud.features.request import read_rows
+from geocloud.errors import GeocloudError, TileError, TooLarge
+from geocloud.features.request import Rows, read_rows
+from geocloud.grids.columns import fetch_points
+from geocloud.grids.h3cells import PointStore
 from geocloud.settings import Settings
 from geocloud.tiles.build import build_tile
 from geocloud.tiles.chunks import Built, write_chunk
 from geocloud.tiles.grids import grids
+from geocloud.tiles.hexagons import hexagon_reach, shows_hexagons
 from geocloud.tiles.quadtree import Box, Cell, children, occupied, overlaps
 from geocloud.tiles.statements import BUFFER, EXTENT
 
-__all__ = ["MARGIN", "Crew", "Work"]
+__all__ = ["Crew", "Work", "margin_of"]
 
 # Two connections a worker: one is asked while the other's tile is compressed.
 _CONNECTIONS = 2
 _CELLS_A_QUESTION = 1_024
 
 
-MARGIN = (BUFFER + 8) / EXTENT
-"""How far a tile reaches over its edges, in tile sides: its buffer, and what generalising may move a line."""
+def margin_of(layer: Layer, zoom: int) -> float:
+    """How far a tile reaches over its edges, in tile sides: its buffer, what generalising may move a line, H3 cells."""
+    return (BUFFER + 8) / EXTENT + hexagon_reach(layer, zoom)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,10 +132,29 @@ def _work(pipe: Connection, url: str, settings: Settings, snapshot: str) -> None
 async def _serve(pipe: Connection, url: str, settings: Settings, snapshot: str) -> None:
     connections = [await _connect(url, snapshot) for _ in range(_CONNECTIONS)]
     catalogue = parse_catalogue(await connections[0].fetchval(CATALOGUE_SQL))
+    points = _Points(connections[0], settings)
     while True:
         work: Work = await asyncio.to_thread(pipe.recv)
-        await _chunk(connections, catalogue, settings, work)
+        await _chunk(connections, catalogue, settings, work, points)
         pipe.send(None)
+
+
+class _Points:
+    """The points of the layer at work, of the snapshot; None where they are more than a server holds."""
+
+    def __init__(self, conn: Any, settings: Settings) -> None:
+        self._conn, self._settings = conn, settings
+        self._kept: tuple[str, PointStore | None] = ("", None)
+
+    async def of(self, layer: Layer, rows: Rows) -> PointStore | None:
+        if self._kept[0] != layer.id:
+            most = self._settings.web.h3_points_max
+            try:
+                store = await fetch_points(self._conn, layer, rows.relation, rows.where, rows.args, most)
+            except TooLarge:
+                store = None
+            self._kept = (layer.id, store)
+        return self._kept[1]
 
 
 async def _connect(url: str, snapshot: str) -> Any:
@@ -159,7 +182,9 @@ async def _connect(url: str, snapshot: str) -> Any:
     return conn
 
 
-async def _chunk(connections: Sequence[Any], catalogue: Catalogue, settings: Settings, work: Work) -> None:
+async def _chunk(
+    connections: Sequence[Any], catalogue: Catalogue, settings: Settings, work: Work, points: _Points
+) -> None:
     layer = catalogue.layer(work.collection)
     here = list(work.cells)
     built: list[Built] = []
@@ -167,7 +192,7 @@ async def _chunk(connections: Sequence[Any], catalogue: Catalogue, settings: Set
         zoom = here[0][0]
         found = await _occupied(connections[0], layer, here)
         if zoom >= work.top:
-            built += await _build(connections, layer, settings, found)
+            built += await _build(connections, layer, settings, found, points)
         if work.bottom is None:
             here = []
             break
@@ -179,29 +204,34 @@ async def _chunk(connections: Sequence[Any], catalogue: Catalogue, settings: Set
 
 async def _occupied(conn: Any, layer: Layer, cells: list[Cell]) -> list[Cell]:
     found: list[Cell] = []
+    margin = margin_of(layer, cells[0][0])
     for begin in range(0, len(cells), _CELLS_A_QUESTION):
-        found += await occupied(conn, layer, cells[begin : begin + _CELLS_A_QUESTION], MARGIN)
+        found += await occupied(conn, layer, cells[begin : begin + _CELLS_A_QUESTION], margin)
     return found
 
 
-async def _build(connections: Sequence[Any], layer: Layer, settings: Settings, cells: Sequence[Cell]) -> list[Built]:
+async def _build(
+    connections: Sequence[Any], layer: Layer, settings: Settings, cells: Sequence[Cell], points: _Points
+) -> list[Built]:
     grid = grids()["WebMercatorQuad"]
     rows, _ = read_rows((), layer, settings.web)
+    store = await points.of(layer, rows) if cells and shows_hexagons(layer, cells[0][0]) else None
     queue = iter(cells)
     built: list[Built] = []
 
     async def keep_asking(conn: Any) -> None:
         for cell in queue:
             z, x, y = cell
-            tile = await build_tile(conn, layer, grid.tile(str(z), str(y), str(x)), settings.tiles, rows=rows)
+            place = grid.tile(str(z), str(y), str(x))
+            tile = await build_tile(conn, layer, place, settings.tiles, rows=rows, points=store)
             built.append(Built(cell, tile.data))
 
     async with asyncio.TaskGroup() as group:
         for conn in connections:
             group.create_task(keep_asking(conn))
     # In the order they were asked for, however quickly each was built.
-    place = {cell: i for i, cell in enumerate(cells)}
-    return sorted(built, key=lambda b: place[b.cell])
+    order = {cell: i for i, cell in enumerate(cells)}
+    return sorted(built, key=lambda b: order[b.cell])
 
 
 def _told(exc: BaseException) -> dict[str, str]:

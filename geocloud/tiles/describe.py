@@ -6,13 +6,16 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import geocloud
 from geocloud.catalogue.registry import Layer
+from geocloud.grids import h3cells
 from geocloud.settings import Settings
-from geocloud.tiles import build, statements
+from geocloud.tiles import build, hexagons, statements
+from geocloud.tiles.hexagons import drawn_extent
 from geocloud.tiles.statements import kind_of
 
 __all__ = ["metadata_of", "rule_of", "tile_fields", "title_of"]
@@ -21,6 +24,7 @@ _TYPES = {"integer": "Number", "number": "Number", "boolean": "Boolean"}
 # What tiles say of features that stand for others.
 _OVERVIEW_FIELDS = {
     "cluster": {"overview": "String", "count": "Number", "mix": "String", "thinned": "Boolean"},
+    "h3": {"cell": "String", "part": "Boolean"},
     "cover": {
         "overview": "String",
         "count": "Number",
@@ -34,8 +38,8 @@ _OVERVIEW_FIELDS = {
 
 def _code() -> str:
     """A digest of the modules that decide what a tile says: whoever changes them need not remember a number."""
-    digest = hashlib.blake2b(geocloud.__version__.encode(), digest_size=10)
-    for module in (build, statements):
+    digest = hashlib.blake2b(f"{geocloud.__version__} {version('h3')}".encode(), digest_size=10)
+    for module in (build, statements, hexagons, h3cells):
         digest.update(Path(str(module.__file__)).read_bytes())
     return digest.hexdigest()
 
@@ -50,7 +54,7 @@ def rule_of(layer: Layer, settings: Settings) -> str:
     The code that builds it, the layer's geometry type, fields, tile rule and style, and the limits of a tile.
     """
     spec = layer.spec
-    made_of = {
+    made_of: dict[str, Any] = {
         "builder": _CODE,
         "geometry": spec.geometry,
         "fields": [f.model_dump(mode="json", include={"name", "type", "hidden"}) for f in spec.fields],
@@ -59,6 +63,8 @@ def rule_of(layer: Layer, settings: Settings) -> str:
         "label": spec.style.label,
         "limits": settings.tiles.model_dump(mode="json", include={"tile_features_max", "tile_bytes_max"}),
     }
+    if spec.tiles.overview == "h3":
+        made_of["points_max"] = settings.web.h3_points_max
     return hashlib.blake2b(json.dumps(made_of, sort_keys=True).encode(), digest_size=10).hexdigest()
 
 
@@ -67,7 +73,8 @@ def tile_fields(layer: Layer) -> dict[str, str]:
     spec = layer.spec
     names = {n for band in spec.tiles.bands for n in band.fields} | {spec.style.color_by, spec.style.label}
     found = {f.name: _TYPES.get(f.type, "String") for f in spec.visible_fields if f.name in names}
-    return found | _OVERVIEW_FIELDS[kind_of(layer)]
+    cells = _OVERVIEW_FIELDS["h3"] if spec.tiles.overview == "h3" else {}
+    return found | _OVERVIEW_FIELDS[kind_of(layer)] | cells
 
 
 def title_of(layers: Sequence[Layer], settings: Settings) -> tuple[str, str]:
@@ -83,7 +90,7 @@ def metadata_of(
     """JSON metadata of an archive (PMTiles 3, section 5; TileJSON 3.0 for `vector_layers`)."""
     zh, en = title_of(layers, settings)
     sources = {f"{s.title.zh} ({s.licence})": None for x in layers for s in x.sources}
-    extents = [x.state.extent for x in layers if x.state.extent]
+    extents = [e for x in layers if (e := drawn_extent(x))]
     found: dict[str, Any] = {
         "name": zh,
         "name_en": en,

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from geocloud.catalogue.publish import read_catalogue
@@ -12,7 +13,7 @@ from geocloud.db.pool import connect
 from geocloud.settings import Settings
 from geocloud.tiles.archive import Archive
 from geocloud.tiles.archives import found_archives, newest_archives, not_seeded
-from geocloud.tiles.crew import MARGIN
+from geocloud.tiles.crew import margin_of
 from geocloud.tiles.renew import changed_boxes, touched_cells
 from geocloud.tiles.seed import alone, usable
 
@@ -53,7 +54,7 @@ def inventory(url: str, settings: Settings) -> list[Entry]:
             if archive is None and layer.spec.geometry != "none":
                 found.append(Entry(layer.id, version, note_en="not seeded", note_zh="未生成"))
             elif archive is not None and usable(archive, layer, settings):
-                cells = touched_cells(archive, changed_boxes(cur, layer, archive), MARGIN)
+                cells = touched_cells(archive, changed_boxes(cur, layer, archive), partial(margin_of, layer))
                 found.append(_entry(archive, version, None if cells is None else len(cells)))
             elif archive is not None:
                 found.append(_entry(archive, version, None, "made by another rule", "切片规则已变"))

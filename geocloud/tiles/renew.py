@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from geocloud.catalogue.registry import Layer
@@ -49,12 +50,15 @@ def boundary_ahead(cur: Any, layer: Layer) -> str | None:
     return ahead.isoformat() if ahead else None
 
 
-def touched_cells(archive: Archive, touched: Touched, margin: float) -> set[Cell] | None:
-    """Tiles of all zooms of an archive that a change is seen in; None when they are too many to name."""
+def touched_cells(archive: Archive, touched: Touched, margin: Callable[[int], float]) -> set[Cell] | None:
+    """Tiles of all zooms of an archive that a change is seen in; None when they are too many to name.
+
+    `margin`: how far tiles of a zoom reach over their edges, in tile sides.
+    """
     about = archive.about
     found: set[Cell] = set()
     for zoom in range(about.min_zoom, about.max_zoom + 1):
-        cells = touched.cells(zoom, margin, _CELLS_MAX)
+        cells = touched.cells(zoom, margin(zoom), _CELLS_MAX)
         if cells is None:
             return None
         found |= {c for c in cells if about.box is None or overlaps(c, about.box)}

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ from geocloud.settings import Settings
 from geocloud.tiles.archive import Archive, Description, Stored, tile_id, write_archive
 from geocloud.tiles.archives import archive_path, found_archives, newest_archives
 from geocloud.tiles.chunks import Chunk, read_chunk
-from geocloud.tiles.crew import MARGIN, Crew, Work
+from geocloud.tiles.crew import Crew, Work, margin_of
 from geocloud.tiles.describe import metadata_of, rule_of
 from geocloud.tiles.quadtree import Box, Cell
 from geocloud.tiles.renew import boundary_ahead, changed_boxes, touched_cells
@@ -180,7 +181,7 @@ def _task(cur: Any, cache: Path, layer: Layer, about: Description, old: Archive 
     work = cache / about.catalogue / "work"
     task = _Task(layer, about, work / f"{layer.id}.v{layer.state.version}.{digest}")
     if old and _renewable(old.about, about):
-        cells = touched_cells(old, changed_boxes(cur, layer, old), MARGIN)
+        cells = touched_cells(old, changed_boxes(cur, layer, old), partial(margin_of, layer))
         if cells is not None and len(cells) <= max(old.tile_count, _RENEWED_A_CHUNK) // 2:
             task.old, task.replaced = old, cells
             digest = hashlib.blake2b(f"{old.about}{old.etag}".encode(), digest_size=6).hexdigest()

@@ -13,13 +13,17 @@ import orjson
 
 from geocloud.catalogue.registry import Layer
 from geocloud.catalogue.spec import FieldSpec
-from geocloud.errors import UnknownCollection
-from geocloud.features.literals import invalid
+from geocloud.errors import TooLarge, UnknownCollection
+from geocloud.features.binder import Binder
+from geocloud.features.literals import Box, invalid
+from geocloud.features.params import box_clause
 from geocloud.features.request import Rows, read_fields, read_rows, unknown_parameter
+from geocloud.grids.h3cells import PointStore
 from geocloud.ogc import tilesets
 from geocloud.tiles.archive import EMPTY, Empty
 from geocloud.tiles.build import BuiltTile, build_tiles, is_drawn
 from geocloud.tiles.grids import Tile, grid
+from geocloud.tiles.hexagons import hexagon_reach, shows_hexagons
 from geocloud.tiles.statements import BUFFER, EXTENT
 from geocloud.web.answer import Answer, etag_of, is_match
 from geocloud.web.ask import Ask
@@ -84,7 +88,7 @@ async def _tile(service: Service, ask: Ask, params: dict[str, str]) -> Answer:
     layers = [x for x in layers if is_drawn(x, tile)]
     names = [x.id for x in layers]
     # The mark comes before the rows are read, so that a change in between puts it out.
-    fresh = service.changes.mark(names, tile.lonlat(_MARGIN))
+    fresh = service.changes.mark(names, _box(layers, tile))
     if not service.changes.settled(names):
         fresh.valid = False
     packed = None
@@ -96,8 +100,12 @@ async def _tile(service: Service, ask: Ask, params: dict[str, str]) -> Answer:
     else:
         built = BuiltTile(b"")
         if layers and packed is not EMPTY:
+            # Before a connection is taken: what reads points takes one of its own.
+            points = await _points(service, layers, tile, rows)
             async with service.reader.lease() as conn:
-                built = await build_tiles(conn, layers, tile, service.settings.tiles, rows=rows, wanted=wanted)
+                built = await build_tiles(
+                    conn, layers, tile, service.settings.tiles, rows=rows, wanted=wanted, points=points
+                )
         status = 200 if built.data else 204
         answer = Answer(built.data, MVT, status, etag=etag_of(built.data), token=fresh)
     answer.document = True
@@ -115,8 +123,37 @@ async def _archived(service: Service, layer: Layer, tile: Tile) -> memoryview | 
     if archive is None or archive.about.rules.get(layer.id) != service.tile_rule(layer):
         return None
     found = archive.get(tile.zoom, tile.col, tile.row)
-    if found is None or await service.changes.touched(layer.id, archive.about.versions[layer.id], tile.lonlat(_MARGIN)):
+    version = archive.about.versions[layer.id]
+    if found is None or await service.changes.touched(layer.id, version, _box([layer], tile)):
         return None
+    return found
+
+
+def _box(layers: Sequence[Layer], tile: Tile) -> tuple[float, float, float, float]:
+    """Where rows may lie that are seen in a tile, in degrees."""
+    return tile.lonlat(_MARGIN + max((hexagon_reach(x, tile.zoom) for x in layers), default=0.0))
+
+
+async def _points(
+    service: Service, layers: Sequence[Layer], tile: Tile, rows: dict[str, Rows]
+) -> dict[str, PointStore]:
+    """Points of the layers that the tile shows as H3 cells; a layer of more than may be held is left out."""
+    found: dict[str, PointStore] = {}
+    for layer in layers:
+        if not shows_hexagons(layer, tile.zoom):
+            continue
+        chosen = rows.get(layer.id)
+        try:
+            if chosen is None:
+                found[layer.id] = await service.points.get(layer)
+            else:
+                binder = Binder()
+                binder.args.extend(chosen.args)
+                near = box_clause(binder, layer, Box(*_box([layer], tile)))
+                where = f"{chosen.where} AND {near}" if chosen.where else near
+                found[layer.id] = await service.points.read(layer, chosen.relation, where, binder.args)
+        except TooLarge:
+            continue
     return found
 
 

@@ -38,8 +38,8 @@ export async function readLegend(app, ids, seen, zoom) {
     const all = /** @type {Entry[]} */ (byId.get(id) ?? []);
     const shown = all.filter((e) => {
       if (zoom < (e.minzoom ?? 0) || zoom >= (e.maxzoom ?? 99)) return false;
-      if (e.symbol === "cluster") return kinds.has("cluster") || kinds.has("h3");
-      if (e.symbol === "cells") return kinds.has("cover");
+      if (e.symbol === "cluster") return kinds.has("cluster");
+      if (e.symbol === "cells") return kinds.has("cover") || kinds.has("h3");
       if (e.symbol === "ring") return kinds.has("ring");
       return !e.codes?.length || e.codes.some((c) => [...codes].some((code) => code === c || code.startsWith(c)));
     });
