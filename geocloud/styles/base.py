@@ -16,35 +16,43 @@ from geocloud.styles.expressions import (
     REGULAR,
     SINGLE,
     Drawing,
-    by_share,
     carried,
     from_zoom,
     interpolated,
     text_of,
 )
-from geocloud.styles.palette import Palette
+from geocloud.styles.palette import Palette, mixed
 
 __all__ = ["BASE", "BOUNDARY_DASHES", "LABEL_RANKS", "label_layers", "road_color"]
 
 # Width of a line by zoom, as multiples of its width at zoom 14.
 _GROWTH = {5: 0.13, 8: 0.22, 10: 0.36, 12: 0.6, 14: 1.0, 16: 1.9, 18: 4.6, 20: 11.0}
-# Boundaries by rank: dashes in widths, width at zooms 6 and 14, opacity of the line and of the band under it.
-# Neighbours both draw the border they share, so gaps are short: what one leaves open the other mostly closes.
-_BOUNDARIES: dict[int, tuple[list[float] | None, float, float, float, float]] = {
-    1: ([8, 1.6, 1.6, 1.6], 1.4, 2.4, 0.85, 0.16),
-    2: ([5, 1.4], 0.8, 1.6, 0.7, 0.12),
-    3: ([3, 1.2], 0.4, 0.9, 0.6, 0.0),
-    4: ([1, 1.6], 0.4, 0.7, 0.45, 0.0),
+# Boundaries by rank: dashes in widths, width at zooms 6 and 14, share of the boundary's colour in that of the land.
+# Neighbours both draw the border they share: colours are opaque, so that two lines over each other look like one, and
+# only the thinnest are dashed, as dashes out of step would look like beads.
+_BOUNDARIES: dict[int, tuple[list[float] | None, float, float, float]] = {
+    1: (None, 1.3, 2.6, 1.0),
+    2: (None, 0.7, 1.6, 0.72),
+    3: ([4, 2], 0.5, 0.9, 0.6),
+    4: ([2, 2.5], 0.4, 0.7, 0.5),
 }
-BOUNDARY_DASHES = {rank: (dashes, thick) for rank, (dashes, _, thick, _, _) in _BOUNDARIES.items()}
-_BOUNDARY_ZOOM = {1: 0.0, 2: 5.0, 3: 9.0, 4: 12.0}
+# The soft band under the line of a city or county: width at zooms 6 and 14, share of the boundary's colour.
+_BANDS = {1: (5.0, 13.0, 0.2), 2: (3.0, 8.0, 0.11)}
+BOUNDARY_DASHES = {rank: (dashes, thick) for rank, (dashes, _, thick, _) in _BOUNDARIES.items()}
+_BOUNDARY_ZOOM = {1: 0.0, 2: 5.0, 3: 10.0, 4: 13.0}
+# Cells of coverage are no part of the base map below this zoom: they would chequer the land.
+_CELLS_FROM = 10.0
+# Share of a cell of water from which it is drawn; all of its colour is there at twice the share.
+_WATER_SHARE = 0.35
+# Classes of roads that begin at this zoom or later stay thin and pale until zoom 14.
+_MINOR_FROM = 11.0
 # Names by rank (city, county seat, township, village, smaller places): first zoom, sizes at it and at zoom 14, sign.
 LABEL_RANKS: dict[int, tuple[float, float, float, str]] = {
     1: (3.0, 15.0, 22.0, "seat-city"),
     2: (6.5, 12.5, 18.0, "seat-county"),
     3: (9.6, 11.5, 15.0, "seat-township"),
-    4: (11.8, 11.0, 13.0, "seat-village"),
-    5: (13.0, 11.0, 12.0, "seat-village"),
+    4: (13.0, 11.0, 12.5, "seat-village"),
+    5: (14.0, 11.0, 12.0, "seat-village"),
 }
 
 
@@ -65,25 +73,29 @@ def _boundary(d: Drawing) -> None:
         )  # fmt: skip
 
 
+_CORNERS = ("top-left", "top-right", "bottom-left", "bottom-right")
 # Ranks whose names come from the source of labels rather than from tiles.
 _FROM_LABELS = (1, 2, 3)
 
 
 def _boundary_lines(d: Drawing, rank: int) -> None:
-    dashes, thin, thick, opacity, band = _BOUNDARIES[min(rank, 4)]
+    dashes, thin, thick, share = _BOUNDARIES[min(rank, 4)]
     slot = 78 - min(rank, 4) if rank < 3 else 58 - min(rank, 4)
     minzoom = max(_BOUNDARY_ZOOM[min(rank, 4)], float(d.layer.spec.tiles.min_zoom))
     shared: dict[str, Any] = {"filter": ["all", SINGLE, POLYGONS], "minzoom": minzoom}
-    if band:
+    if rank in _BANDS:
+        narrow, wide, tone = _BANDS[rank]
         d.add(
-            slot - 20, "band", "line", "base", **shared, layout={"line-join": "round"},
-            paint={"line-color": d.colors.boundary, "line-opacity": band,
-                   "line-width": interpolated({6: thick * 1.6, 14: thick * 4})},
+            13 - rank, "band", "line", "base", **shared, layout={"line-join": "round"},
+            paint={"line-color": mixed(d.colors.land, d.colors.boundary, tone), "line-blur": 1,
+                   "line-width": interpolated({6: narrow, 14: wide})},
         )  # fmt: skip
     paint = {
-        "line-color": d.colors.boundary, "line-opacity": opacity, "line-width": interpolated({6: thin, 14: thick}),
+        "line-color": mixed(d.colors.land, d.colors.boundary, share), "line-width": interpolated({6: thin, 14: thick}),
     }  # fmt: skip
-    d.add(slot, "line", "line", "base", **shared, paint=paint | ({"line-dasharray": dashes} if dashes else {}))
+    layout = {"line-join": "round"}
+    more = {"line-dasharray": dashes} if dashes else {}
+    d.add(slot, "line", "line", "base", **shared, layout=layout, paint=paint | more)
 
 
 def _land_use(d: Drawing) -> None:
@@ -92,14 +104,24 @@ def _land_use(d: Drawing) -> None:
     d.add(
         20, "ground", "fill", "base",
         paint={"fill-color": by_class(d.layer, classes, tints, d.colors.built_up),
-               "fill-opacity": by_share(0.15, 1, 1), "fill-antialias": False},
+               "fill-opacity": _cells_fade(d, 0.6, 1), "fill-antialias": False},
     )  # fmt: skip
 
 
+def _cells_fade(d: Drawing, most: float, single: float) -> list[Any]:
+    """Opacity of ground: cells of coverage come in slowly, and only where a cell is covered for the greater part."""
+    share = ["interpolate", ["linear"], ["coalesce", ["get", "share"], 1], 0.05, 0, 0.6, most]
+    return interpolated({
+        _CELLS_FROM: ["case", AGGREGATE, 0, single], _CELLS_FROM + 1: ["case", AGGREGATE, share, single],
+    })  # fmt: skip
+
+
 def _water(d: Drawing) -> None:
+    share = ["coalesce", ["get", "share"], 1]
+    seen = ["interpolate", ["linear"], share, _WATER_SHARE, 0, 2 * _WATER_SHARE, 1]
     d.add(
         30, "fill", "fill", "base",
-        paint={"fill-color": d.colors.water, "fill-opacity": by_share(0.2, 1, 1)},
+        paint={"fill-color": d.colors.water, "fill-opacity": ["case", AGGREGATE, seen, 1]},
     )  # fmt: skip
     d.add(
         31, "shore", "line", "base", filter=SINGLE, minzoom=10,
@@ -130,9 +152,12 @@ def _watercourse(d: Drawing) -> None:
 
 def _building(d: Drawing) -> None:
     cover, single = d.colors.built_up, d.colors.building
+    # Of a built-up cell, a fifth or so is covered by footprints.
+    dense = ["interpolate", ["linear"], ["coalesce", ["get", "share"], 1], 0.03, 0, 0.2, 0.9]
     d.add(
-        21, "built-up", "fill", "base", filter=AGGREGATE,
-        paint={"fill-color": cover, "fill-opacity": by_share(0.25, 1, 1), "fill-antialias": False},
+        21, "built-up", "fill", "base", filter=AGGREGATE, minzoom=_CELLS_FROM,
+        paint={"fill-color": cover, "fill-antialias": False,
+               "fill-opacity": interpolated({_CELLS_FROM: 0, _CELLS_FROM + 1: dense})},
     )  # fmt: skip
     d.add(
         50, "fill", "fill", "base", filter=SINGLE, minzoom=12,
@@ -163,11 +188,14 @@ def _road(d: Drawing) -> None:
     solid, dashed = _split(d, classes)
     zoomed = _zoomed(d, classes)
     width = style.width or 2
+    minor = [(c.said.min_zoom or 0) >= _MINOR_FROM for c in classes]
+    early, later = [0.0 if m else 1.0 for m in minor], [0.35 if m else 1.0 for m in minor]
     d.add(
         60, "casing", "line", "base", filter=_both(solid, zoomed),
         layout={"line-join": "round", "line-cap": "butt", **order},
         paint={"line-color": d.colors.casing, "line-width": _width(d, classes, [w + 1.8 for w in widths], width + 1.8),
-               "line-opacity": interpolated({8: 0.0, 10: 1.0})},
+               "line-opacity": interpolated({8: 0.0, 10: by_class(d.layer, classes, early, 0.0),
+                                             12: by_class(d.layer, classes, later, 0.5), 14: 1.0})},
     )  # fmt: skip
     d.add(
         61, "line", "line", "base", filter=_both(solid, zoomed),
@@ -260,7 +288,10 @@ def _place(d: Drawing) -> None:
 
 
 def label_layers(d: Drawing) -> None:
-    """Names of the first three ranks and of lakes, from the source of labels; `d.layer` is where they are filed."""
+    """Names of the first three ranks and of lakes, from the source of labels; `d.layer` is where they are filed.
+
+    They lie above the circles of clusters, and below their counts, which are placed first: names make room for them.
+    """
     text: Any = ["get", "name"] if d.language == "zh" else ["coalesce", ["get", "name_en"], ["get", "name"]]
     _water_names(d, text)
     for rank in reversed(_FROM_LABELS):
@@ -270,8 +301,12 @@ def label_layers(d: Drawing) -> None:
         layout["icon-image"] = seat
         layout["text-font"] = BOLD if rank < 3 else REGULAR
         if rank < 3:
-            # Clusters gather at seats; their names stand beside them, and come first.
-            layout["text-radial-offset"] = interpolated({6: 1.15, 9: 1.0, 12: 0.6})
+            # Clusters gather at seats: names stand beside them.
+            layout["text-radial-offset"] = interpolated({6: 1.5, 10: 1.3, 13: 0.6})
+            layout["text-padding"] = 2
+            layout["text-variable-anchor"] = ["top", "bottom", "right", "left", *_CORNERS]
+            if rank == 1:
+                layout["text-overlap"] = "always"
             # Signs come last, so that none covers a count.
             del layout["icon-image"], layout["icon-optional"], layout["icon-padding"]
             d.add(
@@ -281,8 +316,8 @@ def label_layers(d: Drawing) -> None:
             )  # fmt: skip
             d.placed[-1].layer.pop("source-layer")
         d.add(
-            99 - rank if rank > 2 else 125 - rank, f"rank-{rank}", "symbol", "label",
-            minzoom=zoom, maxzoom={1: 15, 2: 16, 3: 17}[rank],
+            109 - rank, f"rank-{rank}", "symbol", "label",
+            minzoom=zoom, maxzoom={1: 14, 2: 15, 3: 16.5}[rank],
             filter=["==", ["get", "rank"], rank], layout=layout,
             paint={"text-color": d.colors.ink, **d.halo()},
         )  # fmt: skip
@@ -326,8 +361,10 @@ def _width(
     d: Drawing, classes: tuple[MapClass, ...], widths: list[float], other: float, least: float = 0.45
 ) -> list[Any]:
     stops = {}
+    minor = [(c.said.min_zoom or 0) >= _MINOR_FROM for c in classes]
     for zoom, factor in _GROWTH.items():
-        scaled = [round(max(w * factor, least), 2) for w in widths]
+        thin = 0.6 if zoom <= 12 else 1.0
+        scaled = [round(max(w * factor * (thin if m else 1), least), 2) for w, m in zip(widths, minor, strict=True)]
         stops[float(zoom)] = by_class(d.layer, classes, scaled, round(max(other * factor, least), 2))
     return interpolated(stops, 1.4)
 

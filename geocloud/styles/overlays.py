@@ -36,6 +36,8 @@ INEXACT = ("area", "address", "none")
 _METRES_A_PIXEL = 40_075_016.686 / 512
 # Radius of a cluster by the decimal logarithm of its count.
 _RADII = {0: 5, 1: 11, 2: 15, 3: 19, 4: 24, 6: 32}
+# Names of points wait for this zoom: before it they would be all there is to see.
+_NAMES_FROM = 13.0
 # Layers whose overview ends at this zoom or later are dense.
 _DENSE_FROM = 14
 
@@ -167,7 +169,7 @@ def _points(d: Drawing, classes: tuple[MapClass, ...], color: Any, other: str) -
     }
     paint: dict[str, Any] = {}
     if style.label:
-        shown = max(carried(d.layer, style.label) or 0.0, style.label_zoom or zoom + 1)
+        shown = max(carried(d.layer, style.label) or 0.0, style.label_zoom or max(zoom + 1, _NAMES_FROM))
         layout |= _label_layout(d, shown, zoom)
         paint = {"text-color": d.colors.ink, **d.halo()}
     # Classes for closer zooms stay dots until then.
@@ -225,7 +227,7 @@ def _rings(d: Drawing, color: Any, found: list[Any]) -> None:
     label = d.layer.spec.style.label
     if label:
         zoom = marker_zoom(d)
-        shown = max(carried(d.layer, label) or 0.0, d.layer.spec.style.label_zoom or zoom + 1)
+        shown = max(carried(d.layer, label) or 0.0, d.layer.spec.style.label_zoom or max(zoom + 1, _NAMES_FROM))
         layout = _label_layout(d, shown, zoom)
         d.add(
             119, "ring-label", "symbol", "label", minzoom=zoom, filter=found, layout=layout,
@@ -245,7 +247,7 @@ def _clusters(d: Drawing, classes: tuple[MapClass, ...], colors: list[str], colo
     )  # fmt: skip
     inks = [_ink_on(c) for c in colors]
     d.add(
-        111, "count", "symbol", "cluster", filter=["all", many, [">", count, 1]],
+        121, "count", "symbol", "cluster", filter=["all", many, [">", count, 1]],
         layout={"text-field": _short(count, d.language), "text-font": BOLD,
                 "text-size": COUNT_SIZE,
                 "symbol-sort-key": ["-", 0, count], "text-padding": 1},

@@ -117,9 +117,35 @@ export function compose(style, wish, layers, base) {
   for (const name of new Set(drawn.map((x) => x.source).filter(Boolean))) {
     sources[name] = source(name, style, wish, layers, base, apart);
   }
-  const made = { ...style, sources, layers: drawn };
+  const made = { ...style, sources, layers: staggered(style, drawn) };
   for (const name of ["sprite", "glyphs"]) if (style[name]) made[name] = here(style[name], base);
   return made;
+}
+
+/**
+ * Clusters of the layers that are on, side by side: they gather at the same towns.
+ * @param {any} style
+ * @param {StyleLayer[]} drawn
+ * @returns {StyleLayer[]}
+ */
+function staggered(style, drawn) {
+  const { offsets, size, shares, zooms } = style.metadata?.["geocloud:stagger"] ?? {};
+  const ofClusters = drawn.filter((x) => x.metadata?.["geocloud:role"] === "cluster");
+  // Cells of a grid stay where they are.
+  const fixed = new Set(ofClusters.filter((x) => x.type === "fill").map((x) => x.source));
+  const on = [...new Set(ofClusters.map((x) => x.source))].filter((x) => !fixed.has(x));
+  if (!offsets?.length || !on.length) return drawn;
+  const places = offsets[Math.min(on.length, offsets.length) - 1];
+  const byZoom = (/** @type {number[]} */ at, /** @type {number} */ unit) => {
+    const [first, ...more] = shares.map((/** @type {number} */ k) => ["literal", at.map((px) => px * k / unit)]);
+    return ["step", ["zoom"], first, ...more.flatMap((/** @type {any} */ to, /** @type {number} */ i) => [zooms[i], to])];
+  };
+  return drawn.map((x) => {
+    if (!ofClusters.includes(x) || !on.includes(x.source)) return x;
+    const at = places[on.indexOf(x.source) % places.length];
+    if (x.type === "circle") return { ...x, paint: { ...x.paint, "circle-translate": byZoom(at, 1) } };
+    return { ...x, layout: { ...x.layout, "text-offset": byZoom(at, size) } };
+  });
 }
 
 /**
