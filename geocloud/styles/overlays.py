@@ -139,7 +139,7 @@ def _cells(d: Drawing) -> None:
         111, "cell-count", "symbol", "cluster",
         filter=["all", overview_is("h3"), ["!", ["has", "part"]], [">", count, 1]],
         layout={"text-field": _short(count, d.language), "text-font": REGULAR, "text-size": 10.5,
-                "text-line-height": 1, "symbol-sort-key": ["-", 0, count], "text-padding": 0},
+                "text-line-height": 1, "text-max-width": 60, "symbol-sort-key": ["-", 0, count], "text-padding": 0},
         paint={"text-color": d.colors.ink, **d.halo()},
     )  # fmt: skip
 
