@@ -86,7 +86,7 @@ class Tab:
 Open = Callable[..., Tab]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def demo_city(cluster: DatabaseSettings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     """The small demo city with every layer of the house, and a server over it."""
     for name in _fresh(cluster):
@@ -99,7 +99,7 @@ def demo_city(cluster: DatabaseSettings, tmp_path_factory: pytest.TempPathFactor
             yield Demo(urls, base)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     """The system's Chromium, without a window."""
     found = shutil.which("chromium") or shutil.which("chromium-browser")
