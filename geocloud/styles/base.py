@@ -73,7 +73,6 @@ def _boundary(d: Drawing) -> None:
         )  # fmt: skip
 
 
-_CORNERS = ("top-left", "top-right", "bottom-left", "bottom-right")
 # Ranks whose names come from the source of labels rather than from tiles.
 _FROM_LABELS = (1, 2, 3)
 
@@ -190,6 +189,7 @@ def _road(d: Drawing) -> None:
     width = style.width or 2
     minor = [(c.said.min_zoom or 0) >= _MINOR_FROM for c in classes]
     early, later = [0.0 if m else 1.0 for m in minor], [0.35 if m else 1.0 for m in minor]
+    pale = [mixed(d.colors.built_up, f, 0.5) if m else f for f, m in zip(fills, minor, strict=True)]
     d.add(
         60, "casing", "line", "base", filter=_both(solid, zoomed),
         layout={"line-join": "round", "line-cap": "butt", **order},
@@ -200,7 +200,8 @@ def _road(d: Drawing) -> None:
     d.add(
         61, "line", "line", "base", filter=_both(solid, zoomed),
         layout={"line-join": "round", "line-cap": "round", **order},
-        paint={"line-color": by_class(d.layer, classes, fills, d.colors.road),
+        paint={"line-color": interpolated({12: by_class(d.layer, classes, pale, d.colors.road),
+                                           14: by_class(d.layer, classes, fills, d.colors.road)}),
                "line-width": _width(d, classes, widths, width)},
     )  # fmt: skip
     if dashed:
@@ -302,9 +303,9 @@ def label_layers(d: Drawing) -> None:
         layout["text-font"] = BOLD if rank < 3 else REGULAR
         if rank < 3:
             # Clusters gather at seats: names stand beside them.
-            layout["text-radial-offset"] = interpolated({6: 1.5, 10: 1.3, 13: 0.6})
+            del layout["text-radial-offset"], layout["text-variable-anchor"]
+            layout["text-variable-anchor-offset"] = from_zoom(13, _beside(1.4, 2.8), _beside(0.7, 1.6))
             layout["text-padding"] = 2
-            layout["text-variable-anchor"] = ["top", "bottom", "right", "left", *_CORNERS]
             if rank == 1:
                 layout["text-overlap"] = "always"
             # Signs come last, so that none covers a count.
@@ -322,6 +323,17 @@ def label_layers(d: Drawing) -> None:
             paint={"text-color": d.colors.ink, **d.halo()},
         )  # fmt: skip
         d.placed[-1].layer.pop("source-layer")
+
+
+def _beside(*distances: float) -> list[Any]:
+    """Places round a point, the near ones first: distances in ems."""
+    places: list[Any] = []
+    for r in distances:
+        places += ["top", [0, r], "bottom", [0, -r], "left", [r, 0], "right", [-r, 0]]
+        slant = round(r * 0.7, 2)
+        places += ["top-left", [slant, slant], "top-right", [-slant, slant]]
+        places += ["bottom-left", [slant, -slant], "bottom-right", [-slant, -slant]]
+    return ["literal", places]
 
 
 def _water_names(d: Drawing, text: Any) -> None:

@@ -123,7 +123,8 @@ def _lines(d: Drawing, classes: tuple[MapClass, ...], color: Any, *, only: bool)
 def _cells(d: Drawing) -> None:
     """H3 cells by count, on a ramp of one hue: more is darker on light ground and lighter on dark ground.
 
-    The number is written once, in the tile that holds the middle; other tiles draw their part of the outline.
+    The number is written once, in the tile that holds the middle, where no name stands; other tiles draw
+    their part of the outline.
     """
     if d.layer.spec.tiles.overview != "h3":
         return
@@ -136,7 +137,7 @@ def _cells(d: Drawing) -> None:
                "fill-opacity": 0.8, "fill-outline-color": d.colors.halo},
     )  # fmt: skip
     d.add(
-        111, "cell-count", "symbol", "cluster",
+        42, "cell-count", "symbol", "cluster",
         filter=["all", overview_is("h3"), ["!", ["has", "part"]], [">", count, 1]],
         layout={"text-field": _short(count, d.language), "text-font": REGULAR, "text-size": 10.5,
                 "text-line-height": 1, "text-max-width": 60, "symbol-sort-key": ["-", 0, count], "text-padding": 0},
@@ -250,7 +251,7 @@ def _clusters(d: Drawing, classes: tuple[MapClass, ...], colors: list[str], colo
         121, "count", "symbol", "cluster", filter=["all", many, [">", count, 1]],
         layout={"text-field": _short(count, d.language), "text-font": BOLD,
                 "text-size": COUNT_SIZE,
-                "symbol-sort-key": ["-", 0, count], "text-padding": 1},
+                "symbol-sort-key": ["-", 0, count], "text-padding": 0},
         paint={"text-color": by_class(d.layer, classes, inks, _ink_on(other))},
     )  # fmt: skip
 

@@ -16,7 +16,7 @@ _OFFSETS: tuple[tuple[tuple[int, int], ...], ...] = (((0, 0),), ((-12, 0), (12, 
 # How much of the way is gone up to which zooms.
 _SHARES, _SHARED_UNTIL = (1.0, 0.5, 0.0), (11, 12)
 # Size of a count in pixels; offsets of text are given in ems.
-COUNT_SIZE = 11.5
+COUNT_SIZE = 11
 
 # What a map needs to do the same.
 TABLE = {

@@ -195,6 +195,50 @@ def test_positions_of_an_area_are_rings_and_no_points(catalogue: Catalogue) -> N
     assert 1000 * factor == pytest.approx(1000 * 512 * 4096 / (40_075_017 * 0.8049), rel=1e-3)
 
 
+def test_borders_that_neighbours_share_look_like_one(catalogue: Catalogue) -> None:
+    layers = {x["id"]: x for x in make(catalogue, "base")["layers"]}
+    for name in ("base.city", "base.county"):
+        line = layers[f"{name}/line"]["paint"]
+        # Solid and opaque: over each other, two lines are what one is.
+        assert "line-dasharray" not in line and "line-opacity" not in line
+        assert "line-opacity" not in layers[f"{name}/band"]["paint"]
+
+
+def test_cells_of_coverage_do_not_chequer_the_land_at_small_scales(catalogue: Catalogue) -> None:
+    layers = {x["id"]: x for x in make(catalogue, "base")["layers"]}
+    assert layers["base.building/built-up"]["minzoom"] == 10
+    kind, _, zoom, first, opacity, *_ = layers["base.parcel/ground"]["paint"]["fill-opacity"]
+    assert (kind, zoom, first) == ("interpolate", ["zoom"], 10)
+    assert opacity == ["case", ["has", "overview"], 0, 1]
+
+
+def test_clusters_of_layers_stand_side_by_side(catalogue: Catalogue) -> None:
+    alone = {x["id"]: x for x in make(catalogue, "facility.hospital")["layers"]}
+    assert _place(alone["facility.hospital/cluster"]) == (0, 0)
+    layers = {x["id"]: x for x in make(catalogue, "city")["layers"]}
+    shown = ["facility.heritage_site", "facility.hospital"]
+    places = [_place(layers[f"{name}/cluster"]) for name in shown]
+    (left, _), (right, _) = sorted(places)
+    assert right - left >= 20, "two circles of ten features do not hide each other"
+    for name, (x, y) in zip(shown, places, strict=True):
+        count = layers[f"{name}/count"]["layout"]
+        moved = count["text-offset"][2][1]
+        assert [v * count["text-size"] for v in moved] == pytest.approx([x, y], abs=0.02)
+
+
+def test_counts_are_placed_before_names_and_names_lie_above_circles(catalogue: Catalogue) -> None:
+    order = [x["id"] for x in make(catalogue, "city")["layers"]]
+    for name in ("base.names/rank-1", "base.names/rank-2", "base.names/rank-3"):
+        assert order.index("facility.hospital/cluster") < order.index(name) < order.index("facility.hospital/count")
+
+
+def _place(layer: dict[str, Any]) -> tuple[float, float]:
+    """Where the clusters of a layer go at small scales; nowhere where streets are told apart."""
+    step = layer["paint"]["circle-translate"]
+    assert step[:2] == ["step", ["zoom"]] and step[-1] == ["literal", [0, 0]]
+    return tuple(step[2][1])
+
+
 def _properties(value: Any) -> Iterator[str]:
     if isinstance(value, dict):
         for v in value.values():
