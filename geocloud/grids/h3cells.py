@@ -172,6 +172,8 @@ class PointStore:
     codes: tuple[str, ...]
     _levels: dict[int, Level] = field(default_factory=dict)
     _making: threading.Lock = field(default_factory=threading.Lock)
+    # Resolutions whose counts are too many to be kept.
+    _large: set[int] = field(default_factory=set)
 
     @classmethod
     def of(
@@ -235,7 +237,24 @@ class PointStore:
                     found = _level(resolution, cells, code, np.ones(len(cells), np.int64))
                     if len(found.cell) <= _KEPT_ROWS:
                         self._levels[resolution] = found
+                    else:
+                        self._large.add(resolution)
         return found
+
+    def around(self, resolution: int, box: Box) -> tuple[PointStore, Level]:
+        """Counts at a resolution that are whole for cells within a box (west, south, east, north) and their store.
+
+        Those of all points where they are kept, else of the points in the box and the reach of a cell around it.
+        """
+        if resolution not in self._large:
+            return self, self.level(resolution)
+        west, south, east, north = box
+        lon, lat = reach_degrees(resolution, max(abs(south), abs(north)))
+        rows = (
+            (self.lon >= west - lon) & (self.lon <= east + lon) & (self.lat >= south - lat) & (self.lat <= north + lat)
+        )
+        near = self._only(rows)
+        return near, near.level(resolution)
 
     def _only(self, rows: NDArray[np.bool_]) -> PointStore:
         return PointStore(

@@ -111,19 +111,15 @@ async def hexagon_tile(
 def hexagons(tile: Tile, points: PointStore, coarser: int = 0) -> list[Hexagon]:
     """The cells that a tile shows, in the order of their indexes; `coarser` resolutions up, its own ones alone."""
     resolution = resolution_for_zoom(tile.zoom)
-    level = points.level(resolution)
+    west, south, east, north = tile.lonlat(BUFFER / EXTENT)
+    reach_lon, reach_lat = reach_degrees(resolution, max(abs(south), abs(north)))
+    west, south, east, north = west - reach_lon, south - reach_lat, east + reach_lon, north + reach_lat
+    points, level = points.around(resolution, (west, south, east, north))
     lon, lat = level.centres
     own = _holds(tile, lon, lat)
-    if coarser:
-        chosen = own
-    else:
-        reach_lon, reach_lat = reach_degrees(resolution, max(map(abs, tile.lonlat()[1::2])))
-        west, south, east, north = tile.lonlat(BUFFER / EXTENT)
-        chosen = own | (
-            (lon >= west - reach_lon) & (lon <= east + reach_lon)
-            & (lat >= south - reach_lat) & (lat <= north + reach_lat)
-            & (np.abs(lat) < _LATITUDE_MAX)
-        )  # fmt: skip
+    chosen = own
+    if not coarser:
+        chosen = own | ((lon >= west) & (lon <= east) & (lat >= south) & (lat <= north) & (np.abs(lat) < _LATITUDE_MAX))
     if not chosen.any():
         return []
     cells = picked(points, level, chosen)

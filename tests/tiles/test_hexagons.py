@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 import random
 import time
@@ -33,7 +34,7 @@ from geocloud.tiles.archive import Archive
 from geocloud.tiles.archives import newest_archives
 from geocloud.tiles.build import build_tile
 from geocloud.tiles.grids import Tile, grid
-from geocloud.tiles.hexagons import drawn_extent, hexagon_reach
+from geocloud.tiles.hexagons import drawn_extent, hexagon_reach, hexagons
 from geocloud.tiles.seed import seed
 from tests.tiles.city import features
 from tests.web.conftest import run_server
@@ -356,8 +357,6 @@ def test_an_archive_holds_the_same_cells_and_is_renewed_where_cells_reach(
 
 
 def _archived(settings: Settings, zoom: int) -> Counter[str]:
-    import gzip
-
     (folder,) = [p for p in settings.tile_cache_folder.iterdir() if p.is_dir()]
     archive: Archive = newest_archives(folder, folder.name)[POST]
     totals: Counter[str] = Counter()
@@ -394,8 +393,22 @@ def test_a_layer_without_single_points_cannot_have_hexagons() -> None:
 
 
 def test_an_empty_store_has_no_tiles() -> None:
-    from geocloud.tiles.hexagons import hexagons
-
     none = np.zeros(0)
     store = PointStore.of(1, none.astype(np.int64), none, none, none.astype(np.int32), [""])
     assert hexagons(grid("WebMercatorQuad").tile("8", "99", "210"), store) == []
+
+
+def test_counts_too_many_to_keep_are_made_around_the_tile_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(20261123)
+    lon, lat = rng.uniform(115.4, 116.4, 20_000), rng.uniform(36.0, 36.9, 20_000)
+    columns = (np.arange(20_000), lon, lat, rng.integers(0, 3, 20_000).astype(np.int32), ["", "a", "b"])
+    kept, large = PointStore.of(1, *columns), PointStore.of(1, *columns)
+    g = grid("WebMercatorQuad")
+    top, bottom, left, right = g.limits((115.7, 36.2, 116.0, 36.5), "11")
+    tiles = [g.tile("11", str(r), str(c)) for r in range(top, bottom + 1) for c in range(left, right + 1)]
+    expected = [hexagons(t, kept) for t in tiles]
+    monkeypatch.setattr("geocloud.grids.h3cells._KEPT_ROWS", 1_000)
+    assert [hexagons(t, large) for t in tiles] == expected
+    # The first told that they are too many; the second was counted from what is near it.
+    near, _ = large.around(resolution_for_zoom(11), tiles[1].lonlat())
+    assert 0 < len(near.fid) < 2_000
