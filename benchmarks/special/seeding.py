@@ -28,7 +28,7 @@ __all__ = ["seeded"]
 LAYERS = (CAMERA, ROAD, PARCEL)
 FIRST, LAST = 5, 16
 # No layer may take a peer longer; it is ended, and the table says so.
-LIMIT_S = 120.0
+LIMIT_S = 90.0
 _OURS_LIMIT_S = 600.0
 _BYTES_MAX = 500_000
 
