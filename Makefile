@@ -2,12 +2,13 @@
 # Each command does its own set-up: quick when nothing changed, told what is missing when it cannot.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help run test test-qgis pictures-qgis bench lint setup docs constraints
+.PHONY: help run test test-qgis pictures pictures-qgis bench lint setup docs constraints
 
 help:
 	@echo "make run    a city that answers on http://127.0.0.1:8600/ (一键运行)"
 	@echo "make test   all tests, on a real PostGIS (测试)"
 	@echo "make test-qgis   the projects for QGIS, in real QGIS (QGIS 工程测试)"
+	@echo "make pictures    pictures of the web map for the documentation (文档截图)"
 	@echo "make lint   ruff and mypy (代码检查)"
 	@echo "make bench  benchmarks with a table (性能测试)"
 	@echo "make setup  packages and Python environment only (仅安装环境)"
@@ -37,6 +38,11 @@ pictures-qgis:
 	$(PICTURE) docs/pictures/qgis-city.png
 	$(PICTURE) docs/pictures/qgis-town.png 115.93,36.42,116.07,36.52
 	$(PICTURE) docs/pictures/qgis-sheet.png sheet
+
+# The pictures of the web map in README.md and docs/, from the demo city served at CITY.
+pictures:
+	@tools/setup.sh test
+	.venv/bin/python tools/map_pictures.py $(CITY) docs/pictures
 
 lint:
 	@tools/setup.sh test

@@ -304,7 +304,7 @@ def label_layers(d: Drawing) -> None:
         if rank < 3:
             # Clusters gather at seats: names stand beside them.
             del layout["text-radial-offset"], layout["text-variable-anchor"]
-            layout["text-variable-anchor-offset"] = from_zoom(13, _beside(1.4, 2.8), _beside(0.7, 1.6))
+            layout["text-variable-anchor-offset"] = from_zoom(11, _beside(1.4, 2.8), _beside(0.7, 1.6))
             layout["text-padding"] = 2
             if rank == 1:
                 layout["text-overlap"] = "always"
