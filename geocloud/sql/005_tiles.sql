@@ -60,12 +60,20 @@ BEGIN
     RETURN CASE WHEN ST_NPoints(less) < 0.6 * ST_NPoints(whole) THEN less END;
 END $$;
 
--- The first zoom at which a Web Mercator polygon is as large as 1/64 of a tile's side, 8 pixels of 512; 30: never.
+-- Whether simplifying a shape can show: it has points to lose and is some 32 tile units (these degrees) across.
+CREATE FUNCTION geocloud.tile_is_large(g public.geometry, degrees float8) RETURNS boolean
+IMMUTABLE PARALLEL SAFE LANGUAGE sql AS $$
+SELECT public.ST_NPoints(g) > 32 AND (public.ST_XMax(g) - public.ST_XMin(g) > degrees
+                                      OR public.ST_YMax(g) - public.ST_YMin(g) > degrees)
+$$;
+
+-- The first zoom at which a stored polygon is as large as 1/64 of a tile's side, 8 pixels of 512; 30: never. Its area
+-- in Web Mercator is taken from its degrees at its middle latitude.
 CREATE FUNCTION geocloud.tile_from(g public.geometry) RETURNS smallint
 IMMUTABLE PARALLEL SAFE LANGUAGE sql AS $$
-SELECT CASE WHEN public.ST_Area(g) > 0
-            THEN greatest(0, least(30, ceil(ln(626172.13571216 / sqrt(public.ST_Area(g))) / ln(2))))::smallint
-            ELSE 30::smallint END
+SELECT coalesce(greatest(0, least(30, ceil(ln(626172.13571216 / sqrt(nullif(public.ST_Area(g), 0) * 12392029030.47372
+           / greatest(0.05, cos(radians((public.ST_YMin(g) + public.ST_YMax(g)) / 2))))) / ln(2))))::smallint,
+       30::smallint)
 $$;
 
 -- Where a Web Mercator point lies in the grid, as 32-bit fractions of the world from west and from north.
@@ -116,14 +124,14 @@ BEGIN
     IF shape NOT IN ('point', 'multipoint') THEN
         EXECUTE format('ALTER TABLE %s
             ADD COLUMN IF NOT EXISTS tile_geom_11 public.geometry GENERATED ALWAYS AS (
-                CASE WHEN public.ST_NPoints(geom) > 32 THEN geocloud.tile_generalised(geom, 11) END) STORED,
+                CASE WHEN geocloud.tile_is_large(geom, 0.003) THEN geocloud.tile_generalised(geom, 11) END) STORED,
             ADD COLUMN IF NOT EXISTS tile_geom_7 public.geometry GENERATED ALWAYS AS (
-                CASE WHEN public.ST_NPoints(geom) > 32 THEN geocloud.tile_generalised(geom, 7) END) STORED', live);
+                CASE WHEN geocloud.tile_is_large(geom, 0.05) THEN geocloud.tile_generalised(geom, 7) END) STORED', live);
         columns := columns || ', tile_geom_11, tile_geom_7';
     END IF;
     IF shape IN ('polygon', 'multipolygon', 'geometry') THEN
         EXECUTE format('ALTER TABLE %s ADD COLUMN IF NOT EXISTS tile_from smallint
-            GENERATED ALWAYS AS (geocloud.tile_from(geocloud.tile_geometry(geom))) STORED', live);
+            GENERATED ALWAYS AS (geocloud.tile_from(geom)) STORED', live);
         columns := columns || ', tile_from';
     END IF;
     EXECUTE format('GRANT SELECT (%s) ON %s TO geocloud_reader', columns, live);

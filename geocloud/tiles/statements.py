@@ -172,7 +172,7 @@ def cells_statement(
     if thinned:
         columns.append("true AS thinned")
     columns.append(f"{_cell_shape(query, kind, depth)} AS geom")
-    inner = f"SELECT {', '.join(grouped)} FROM ({cells}) k GROUP BY x, y"
+    inner = f"SELECT {', '.join(grouped)} FROM ({cells}) k GROUP BY x, y ORDER BY x, y"
     where = _cell_in_tile(query, kind, depth)
     parts = [f"SELECT {', '.join(columns)}{_nulls(named)} FROM ({inner}) c{where}"]
     if kind == "cover" and _has_polygons(layer):
@@ -311,7 +311,7 @@ def _share(query: _Query, depth: int) -> str:
 
 
 def _from(query: _Query) -> str:
-    return f"geocloud.tile_from({query.whole})" if query.rows.relation else "t.tile_from"
+    return "geocloud.tile_from(t.geom)" if query.rows.relation else "t.tile_from"
 
 
 def _has_polygons(layer: Layer) -> bool:

@@ -24,7 +24,7 @@ from geocloud.web.tiles import layers_of
 __all__ = ["ROUTES"]
 
 # Other workers hear of a change at the same moment; an open map must not ask one that has not got round to it.
-_HEAD_START_S = 0.05
+_HEAD_START_S = 0.1
 _HEARTBEAT_S = 15.0
 _QUEUE_MAX = 1_000
 

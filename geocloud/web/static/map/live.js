@@ -3,6 +3,10 @@
 
 const AGAIN_MS = 5000;
 
+const SECOND_LOOK_MS = 800;
+/** @type {Map<string, number>} */
+const again = new Map();
+
 /** @param {import("./types.js").App} app */
 export function installLive(app) {
   /** @type {EventSource | null} */
@@ -26,6 +30,9 @@ export function installLive(app) {
       // The number told when the page was opened no longer holds.
       if (layer) layer.count = null;
       app.view.refresh(change.collection);
+      // A server process that heard of the change late may have answered once more with what was.
+      window.clearTimeout(again.get(change.collection));
+      again.set(change.collection, window.setTimeout(() => app.view.refresh(change.collection), SECOND_LOOK_MS));
       app.emit("refresh", change);
     });
     opened.addEventListener("error", () => {
