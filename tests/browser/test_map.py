@@ -14,7 +14,7 @@ import pytest
 
 from tests.browser.conftest import PHONE, Demo, Open, Tab
 
-CENTRE = "at=12.00/36.45000/115.98000"
+CENTRE = "at=13.00/36.45000/115.98000"
 SCHOOLS = f"{CENTRE}&on=base.county,base.road,facility.school"
 CHINESE = re.compile(r"[\u4e00-\u9fff]")
 IN_VIEW = "ST_Intersects(geom, ST_MakeEnvelope(%s, %s, %s, %s, 4490))"
@@ -44,14 +44,14 @@ def pixel(tab: Tab, demo: Demo, layer: str, fid: int) -> tuple[float, float]:
 
 
 def lone(demo: Demo, layer: str, view: list[float]) -> int:
-    """A point in the middle of the view with no other of its layer near."""
+    """A point well inside the view with no other of its layer near."""
     west, south, east, north = view
-    across, up = (east - west) / 4, (north - south) / 4
+    across, up = (east - west) / 8, (north - south) / 6
     within = (west + across, south + up, east - across, north - up)
     return int(
         demo.one(
             f"SELECT a.fid FROM {layer} a WHERE {IN_VIEW.replace('geom', 'a.geom')} "
-            f"AND NOT EXISTS (SELECT FROM {layer} b WHERE b.fid <> a.fid AND ST_DWithin(a.geom, b.geom, 0.004)) "
+            f"AND NOT EXISTS (SELECT FROM {layer} b WHERE b.fid <> a.fid AND ST_DWithin(a.geom, b.geom, 0.0015)) "
             "ORDER BY fid LIMIT 1",
             *within,
         )
