@@ -103,7 +103,7 @@ def test_connections_ended_by_the_server_are_replaced(urls: Urls) -> None:
             try:
                 after = set(await asyncio.gather(*(ask(reader, "SELECT pg_backend_pid()") for _ in range(20))))
                 break
-            except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+            except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError):
                 continue
         assert not before & after
 

@@ -27,7 +27,9 @@ class StyleClass(Model):
     color: str | None = Field(None, pattern=_HEX, description="Colour; the next of the Okabe-Ito palette if unset.")
     title: Text | None = Field(None, description="Name in the legend; the title of the first code if unset.")
     width: float | None = Field(None, gt=0, le=40, description="Lines: width in pixels at zoom 14.")
-    min_zoom: float | None = Field(None, ge=0, le=22, description="Lines: drawn from this zoom on; points: dots before it.")
+    min_zoom: float | None = Field(
+        None, ge=0, le=22, description="Lines: drawn from this zoom on; points: dots before it."
+    )
     dashed: bool = Field(False, description="Lines: drawn dashed and without casing.")
     ground: Ground | None = Field(None, description="Land use: which tint of the base map the class has.")
 

@@ -26,6 +26,10 @@ __all__ = ["openapi"]
 _PROBLEM = "application/problem+json"
 
 
+# Bytes that a character takes in an address at the most: four of UTF-8, each as %XX.
+_ESCAPED = 12
+
+
 def openapi(ctx: Context) -> Document:
     """The definition of this API for the catalogue as it is, in the request's language."""
     say = ctx.say
@@ -276,7 +280,7 @@ def _parameters(ctx: Context) -> Document:
             "filter",
             "CQL2 过滤条件，可用字段见 /queryables",
             "A CQL2 filter on the properties listed by /queryables",
-            {"type": "string", "minLength": 1, "maxLength": web.filter_chars_max},
+            {"type": "string", "minLength": 1, "maxLength": min(web.filter_chars_max, web.url_max // _ESCAPED)},
         ),
         "filter-lang": query(
             "filter-lang",

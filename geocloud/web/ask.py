@@ -26,6 +26,7 @@ _MEDIA_TYPES = {
              "application/problem+json", "application/vnd.mapbox.style+json"),
     "html": ("text/html", "application/xhtml+xml"),
     "csv": ("text/csv",),
+    "tilejson": ("application/json",),
     "png": ("image/png",),
 }  # fmt: skip
 

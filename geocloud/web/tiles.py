@@ -63,7 +63,7 @@ def layers_of(service: Service, params: dict[str, str], chosen: str | None = Non
     if chosen is None:
         return drawn
     known = {x.id: x for x in drawn}
-    wanted = [name for name in chosen.split(",") if name]
+    wanted = chosen.split(",")
     for name in wanted:
         if name not in known:
             raise invalid(

@@ -104,7 +104,8 @@ def test_limits_are_the_settings(context):
     assert found["limit"]["maximum"] == ctx.settings.web.page_max
     assert found["limit"]["default"] == ctx.settings.web.page_default
     assert found["offset"]["maximum"] == ctx.settings.web.offset_max
-    assert found["filter"]["maxLength"] == ctx.settings.web.filter_chars_max
+    web = ctx.settings.web
+    assert found["filter"]["maxLength"] == min(web.filter_chars_max, web.url_max // 12)
     assert found["crs"]["enum"] == list(CRS_URIS)
 
 

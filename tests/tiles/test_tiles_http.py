@@ -101,7 +101,10 @@ def test_empty_outside_and_unknown_are_told_apart(base: str) -> None:
     for query in ("?limit=3", "?f=png", "?datetime=never", "?filter=nothing"):
         assert one(base, LAMP, 12, query=query).status_code == 400, query
     assert WEB.get(address(base, "/tiles", 12) + "?filter=size=1").status_code == 400
-    assert WEB.get(address(base, "/tiles", 12) + "?collections=test.other").status_code == 400
+    for chosen in ("test.other", "", "test.lamp,"):
+        assert WEB.get(address(base, "/tiles", 12) + f"?collections={chosen}").status_code == 400
+        assert WEB.get(f"{base}/themes/test/tiles/c?collections={chosen}").status_code == 400
+    assert WEB.get(f"{base}/tiles/c?f=other").status_code == 406
 
 
 def inside(tiles: Tiles, zoom: int, condition: str) -> int:
