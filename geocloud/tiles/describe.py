@@ -32,7 +32,7 @@ _OVERVIEW_FIELDS = {
         "share": "Number",
         "thinned": "Boolean",
     },
-    "merge": {"overview": "String", "count": "Number", "length_m": "Number", "thinned": "Boolean"},
+    "merge": {"overview": "String", "count": "Number", "thinned": "Boolean"},
 }
 
 
