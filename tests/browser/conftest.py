@@ -30,7 +30,9 @@ _ARGUMENTS = ["--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swif
 _IDLE = """async () => {
   const app = await window.geocloud;
   const quiet = () => app.map.loaded() && app.map.areTilesLoaded() && !app.map.isMoving();
-  while (!quiet()) await new Promise((done) => app.map.once("idle", done));
+  // A tile found unchanged is not drawn anew, and then no event tells of the end.
+  const beat = () => new Promise((done) => { app.map.once("idle", done); setTimeout(done, 100); });
+  while (!quiet()) await beat();
 }"""
 
 
