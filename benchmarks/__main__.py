@@ -49,7 +49,9 @@ def main() -> int:
 
 def _arguments() -> argparse.Namespace:
     here = Path(__file__).parent
-    data = Path(os.environ.get("GEOCLOUD_BENCH_HOME", Path.home() / ".local/share/geocloud-bench"))
+    # Root's own home is closed to the unprivileged account that runs the cluster.
+    usual = Path("/var/lib/geocloud-bench") if os.geteuid() == 0 else Path.home() / ".local/share/geocloud-bench"
+    data = Path(os.environ.get("GEOCLOUD_BENCH_HOME", usual))
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--size", choices=("small", "city", "province"), default="city", help="demo city to ask")
     parser.add_argument("--only", type=_names(ALL), help=f"comma-separated out of: {', '.join(ALL)}")
