@@ -65,6 +65,16 @@ class TimeRange:
             parts.append(f'"valid_to" > {bind_instant(binder, self.start)}')
         return f"({' AND '.join(parts)})" if parts else "TRUE"
 
+    def range_clause(self, binder: Binder) -> str:
+        """The same in the words of the index by place and time; empty where nothing is asked."""
+        if self.start is not None and self.start == self.end:
+            return f"tstzrange(valid_from, valid_to) @> {bind_instant(binder, self.start)}"
+        if self.start is None and self.end is None:
+            return ""
+        start, end = ("NULL::timestamptz" if t is None else bind_instant(binder, t) for t in (self.start, self.end))
+        ends = "[)" if self.end_excluded else "[]"
+        return f"tstzrange(valid_from, valid_to) && tstzrange({start}, {end}, '{ends}')"
+
 
 def parse_bbox(binder: Binder, text: str, layer: Layer, system: Crs | None = None) -> str:
     """SQL that is true for features meeting the box, its edges included, exactly and not by bounding boxes.

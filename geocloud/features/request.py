@@ -4,9 +4,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from geocloud.catalogue.registry import Layer
 from geocloud.catalogue.spec import FieldSpec
@@ -14,8 +13,9 @@ from geocloud.errors import InvalidParameter
 from geocloud.features.binder import Binder
 from geocloud.features.cql2 import Language, compile_filter
 from geocloud.features.literals import invalid, parse_date, parse_instant
+from geocloud.features.moment import NOW, Moment, read_moment
 from geocloud.features.pages import Question
-from geocloud.features.params import TimeRange, parse_bbox, parse_simple_filters, read_datetime
+from geocloud.features.params import parse_bbox, parse_simple_filters
 from geocloud.features.query import Output, PageQuery, Sort
 from geocloud.features.tokens import Position, Tokens
 from geocloud.geodesy.crs import Crs, crs, parse_crs
@@ -30,10 +30,10 @@ Pairs = Sequence[tuple[str, str]]
 
 # Parameters of /items and of one item, besides `f` and `lang`, which belong to every page.
 PAGE_PARAMETERS = (
-    "limit", "offset", "token", "bbox", "bbox-crs", "crs", "datetime", "filter", "filter-lang", "filter-crs",
+    "limit", "offset", "token", "bbox", "bbox-crs", "crs", "datetime", "asof", "filter", "filter-lang", "filter-crs",
     "properties", "sortby",
 )  # fmt: skip
-ITEM_PARAMETERS = ("crs", "properties", "datetime")
+ITEM_PARAMETERS = ("crs", "properties", "datetime", "asof")
 # What `crs`, `bbox-crs` and `filter-crs` take; the first is the default.
 SERVED_CRS = ("OGC:CRS84", "EPSG:4490", "EPSG:4326", "EPSG:3857", "EPSG:4526", "EPSG:4527", "EPSG:4547", "EPSG:4548")
 # `cql-text` is what GDAL's OAPIF driver (to 3.12 at least) calls it; what it sends is CQL2 text.
@@ -71,7 +71,7 @@ def read_question(pairs: Pairs, layer: Layer, file_format: str, settings: WebSet
     sort = _sort(given.get("sortby"), layer, settings)
     output = _output(given, layer, file_format)
     binder = Binder()
-    relation = _relation(binder, given.get("datetime"), layer)
+    relation = _moment(given).relation(binder, layer)
     relation_args = len(binder.args)
     clauses = []
     if "bbox" in given:
@@ -110,17 +110,17 @@ def read_item(pairs: Pairs, layer: Layer) -> tuple[Output, str, tuple[object, ..
     """Output of a request for one feature, what it is read from, and the arguments of that."""
     given = _known(pairs, layer, ITEM_PARAMETERS, properties_too=False)
     binder = Binder()
-    relation = _relation(binder, given.get("datetime"), layer)
+    relation = _moment(given).relation(binder, layer)
     return _output(given, layer, "geojson"), relation, tuple(binder.args)
 
 
 def current_relation(layer: Layer) -> tuple[str, tuple[object, ...]]:
     """What rows valid now are read from, and its arguments."""
     binder = Binder()
-    return _relation(binder, None, layer), tuple(binder.args)
+    return NOW.relation(binder, layer), tuple(binder.args)
 
 
-_CONDITIONS = frozenset({"bbox", "bbox-crs", "datetime", "filter", "filter-lang", "filter-crs"})
+_CONDITIONS = frozenset({"bbox", "bbox-crs", "datetime", "asof", "filter", "filter-lang", "filter-crs"})
 
 
 def _known(pairs: Pairs, layer: Layer, parameters: Sequence[str], properties_too: bool = True) -> dict[str, str]:
@@ -161,13 +161,13 @@ class Rows:
 def read_rows(
     pairs: Pairs, layer: Layer, settings: WebSettings, others: Sequence[str] = ()
 ) -> tuple[Rows, dict[str, str]]:
-    """The rows that `datetime`, `filter` and `name=value` leave, and all parameters by name; `others` are allowed too.
+    """The rows that `datetime`, `asof`, `filter` and `name=value` leave, and all parameters by name, `others` too.
 
     InvalidParameter names the parameter that cannot be used, or that nobody knows.
     """
-    given = _known(pairs, layer, ("datetime", "filter", "filter-lang", "filter-crs", *others))
+    given = _known(pairs, layer, ("datetime", "asof", "filter", "filter-lang", "filter-crs", *others))
     binder = Binder()
-    relation = _relation(binder, given.get("datetime"), layer)
+    relation = _moment(given).relation(binder, layer)
     relation_args = len(binder.args)
     clauses = parse_simple_filters(binder, [(k, v) for k, v in pairs if k in layer.spec.queryable_names], layer)
     clauses += _filter(binder, given, layer, settings)
@@ -261,28 +261,8 @@ def _no_field(parameter: str, name: str, allowed: list[str], layer: Layer) -> In
     )
 
 
-def _relation(binder: Binder, text: str | None, layer: Layer) -> str:
-    """What is read: current rows (empty text), or those valid at a date, ended ones that are still believed included.
-
-    Of an interval each feature's latest version in it is taken, so that a feature comes once.
-    """
-    if text is None and not layer.state.timed:
-        return ""
-    names = ["fid", *(f.name for f in layer.spec.visible_fields), "valid_from", "valid_to", "sys_from"]
-    names += [] if layer.spec.geometry == "none" else ["geom"]
-    columns = ", ".join(f'"{n}"' for n in names)
-    if text is None:
-        now = datetime.now(UTC)
-        return f"(SELECT {columns} FROM {layer.table} WHERE {TimeRange(now, now).clause(binder)})"
-    moment = read_datetime(text)
-    valid = moment.clause(binder)
-    versions = (
-        f"SELECT {columns} FROM {layer.table} WHERE {valid} UNION ALL "
-        f"SELECT {columns} FROM {layer.history} WHERE sys_to = 'infinity' AND {valid}"
-    )
-    if moment.start is not None and moment.start == moment.end:
-        return f"({versions})"
-    return f"(SELECT DISTINCT ON (fid) * FROM ({versions}) v ORDER BY fid, valid_from DESC)"
+def _moment(given: Mapping[str, str]) -> Moment:
+    return read_moment(given.get("datetime"), given.get("asof"))
 
 
 def _filter(binder: Binder, given: dict[str, str], layer: Layer, settings: WebSettings) -> list[str]:

@@ -137,7 +137,7 @@ class _Operations:
     def items(self) -> Document:
         say = self._ctx.say
         names = (
-            "collectionId limit offset token bbox bbox-crs crs datetime filter filter-lang filter-crs properties "
+            "collectionId limit offset token bbox bbox-crs crs datetime asof filter filter-lang filter-crs properties "
             "sortby f-items lang"
         )
         content = {
@@ -163,7 +163,7 @@ class _Operations:
 
     def item(self) -> Document:
         content = {"application/geo+json": {"schema": _ref("schemas", "Feature")}, **_html()}
-        names = ("collectionId", "featureId", "crs", "datetime", "properties", "f", "lang")
+        names = ("collectionId", "featureId", "crs", "datetime", "asof", "properties", "f", "lang")
         return {
             "get": {
                 "operationId": "getItem",
@@ -275,6 +275,13 @@ def _parameters(ctx: Context) -> Document:
             "有效时间：RFC 3339 时刻，或以 `/` 分隔、可用 `..` 表示开放端的区间",
             "Valid time: an RFC 3339 instant, or an interval with `/` whose open end is `..`",
             {"type": "string", "minLength": 1, "example": "2026-01-01T00:00:00+08:00/.."},
+        ),
+        "asof": query(
+            "asof",
+            "事务时间：按该时刻（日期则为北京时间当日结束时）数据库的记录回答；省略 `datetime` 时亦取该时刻的状态",
+            "Transaction time: answer with what was believed at that instant, or when that day ended in Beijing; "
+            "without `datetime`, as it was believed to be then",
+            {"type": "string", "minLength": 1, "example": "2026-01-01T00:00:00+08:00"},
         ),
         "filter": query(
             "filter",

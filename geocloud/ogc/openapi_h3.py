@@ -11,7 +11,7 @@ __all__ = ["paths"]
 def paths(ctx: Context) -> Document:
     """`/collections/{collectionId}/h3`."""
     say, web = ctx.say, ctx.settings.web
-    shared = ("collectionId", "bbox", "datetime", "filter", "filter-lang", "filter-crs", "lang")
+    shared = ("collectionId", "bbox", "datetime", "asof", "filter", "filter-lang", "filter-crs", "lang")
     cell: Document = {
         "type": "object",
         "required": ["type", "id", "geometry", "properties"],

@@ -7,7 +7,7 @@ from geocloud.ogc.context import Context, Document
 
 __all__ = ["paths"]
 
-_CHOICE = ("bbox", "bbox-crs", "datetime", "filter", "filter-lang", "filter-crs")
+_CHOICE = ("bbox", "bbox-crs", "datetime", "asof", "filter", "filter-lang", "filter-crs")
 
 
 def paths(ctx: Context) -> Document:

@@ -9,7 +9,7 @@ from geocloud.tiles.grids import grids
 __all__ = ["paths"]
 
 _BASES = (("/collections/{collectionId}/tiles", "Collection"), ("/themes/{theme}/tiles", "Theme"), ("/tiles", "City"))
-_CHOICE = ("datetime", "filter", "filter-lang", "filter-crs", "properties")
+_CHOICE = ("datetime", "asof", "filter", "filter-lang", "filter-crs", "properties")
 
 
 def paths(ctx: Context) -> Document:
@@ -48,7 +48,9 @@ def _tile(ctx: Context, name: str, parameters: list[Document]) -> Document:
         _path("tileRow", say("行号，自上而下", "Row, from the top"), number),
         _path("tileCol", say("列号", "Column"), number),
     ]
-    shared = [{"$ref": f"#/components/parameters/{p}"} for p in (_CHOICE if name == "Collection" else ("datetime",))]
+    shared = [
+        {"$ref": f"#/components/parameters/{p}"} for p in (_CHOICE if name == "Collection" else ("datetime", "asof"))
+    ]
     mvt = {"application/vnd.mapbox-vector-tile": {"schema": {"type": "string", "format": "binary"}}}
     headers = {"ETag": {"$ref": "#/components/headers/ETag"}}
     responses: Document = {

@@ -36,7 +36,7 @@ from geocloud.web.service import Service
 
 __all__ = ["H3_PARAMETERS", "ROUTES"]
 
-H3_PARAMETERS = ("resolution", "bbox", "datetime", "filter", "filter-lang", "filter-crs")
+H3_PARAMETERS = ("resolution", "bbox", "datetime", "asof", "filter", "filter-lang", "filter-crs")
 _GEOJSON, _CSV = "application/geo+json", "text/csv; charset=utf-8"
 _BOM = "\ufeff"
 # 1e-7 degree is 1 cm, 1e-3 in the density is a point on 1,000 square kilometres.

@@ -164,7 +164,7 @@ def _narrowed(
     rows: dict[str, Rows] = {}
     wanted: dict[str, Sequence[FieldSpec]] = {}
     if not one:
-        allowed = ("f", "lang", "collections", "datetime")
+        allowed = ("f", "lang", "collections", "datetime", "asof")
         for name, _ in ask.pairs:
             if name not in allowed:
                 raise unknown_parameter(name, allowed)
