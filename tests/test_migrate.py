@@ -8,9 +8,11 @@ import threading
 import psycopg2
 import pytest
 
+from geocloud.catalogue.publish import sync
 from geocloud.db.cluster import Urls
 from geocloud.db.migrate import Migration, applied, migrate, numbered_sql
 from geocloud.errors import DatabaseError, WrongVersion
+from tests.catalogue.test_time import layer
 
 
 def _names(found: list[Migration]) -> list[str]:
@@ -103,3 +105,61 @@ def test_reader_may_not(urls: Urls) -> None:
     one_more = Migration(len(numbered_sql()) + 1, "more", "CREATE TABLE geocloud.more (n int)")
     with pytest.raises(DatabaseError, match=r"_more cannot be applied: cannot execute CREATE TABLE in a read-only"):
         migrate(urls.reader, [*numbered_sql(), one_more])
+
+
+def test_a_table_in_use_is_told(never_migrated: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("geocloud.db.migrate._LOCK_TIMEOUT_S", 1)
+    migrate(never_migrated)
+    more = Migration(len(numbered_sql()) + 1, "more", "ALTER TABLE geocloud.layer ADD COLUMN more int")
+    conn = psycopg2.connect(never_migrated)
+    with conn.cursor() as cur:
+        cur.execute("SELECT count(*) FROM geocloud.layer")
+        with pytest.raises(DatabaseError, match="waited 1 s for a table that is in use"):
+            migrate(never_migrated, [*numbered_sql(), more])
+    conn.close()
+    assert migrate(never_migrated, [*numbered_sql(), more]) == _names([more])
+
+
+def test_published_layers_get_what_is_new(never_migrated: str) -> None:
+    """A layer with rows and a past of version 6 has all of a new layer's triggers, indexes and functions afterwards."""
+    source = numbered_sql()
+    migrate(never_migrated, source[:6])
+    conn = psycopg2.connect(never_migrated)
+    old, new = layer("thing", "multipolygon"), layer("another", "multipolygon")
+    sync(conn, {old.id: old}, {})
+    with conn, conn.cursor() as cur:
+        cur.execute(
+            "INSERT INTO lab.thing (code, v, geom) VALUES ('a', '1', ST_Multi(ST_MakeEnvelope(1, 2, 3, 4, 4490)))"
+        )
+    with conn, conn.cursor() as cur:
+        cur.execute("UPDATE lab.thing SET v = '2'")
+        cur.execute('TABLE history."lab.thing"')
+        past = cur.fetchall()
+    migrate(never_migrated)
+    sync(conn, {x.id: x for x in (old, new)}, {})
+    with conn, conn.cursor() as cur:
+        cur.execute('TABLE history."lab.thing"')
+        assert cur.fetchall() == past
+        cur.execute(
+            "SELECT replace(pg_get_indexdef(indexrelid), 'another', 'thing') FROM pg_index "
+            "WHERE indrelid = ANY (%s::regclass[]) ORDER BY 1",
+            (["lab.another", 'history."lab.another"'],),
+        )
+        expected = cur.fetchall()
+        cur.execute(
+            "SELECT pg_get_indexdef(indexrelid) FROM pg_index WHERE indrelid = ANY (%s::regclass[]) ORDER BY 1",
+            (["lab.thing", 'history."lab.thing"'],),
+        )
+        assert cur.fetchall() == expected
+        cur.execute(
+            "SELECT replace(proname, 'another', 'thing'), replace(prosrc, 'another', 'thing') FROM pg_proc "
+            "WHERE replace(proname, 'another', 'thing') LIKE 'lab.thing:%'"
+        )
+        bodies = cur.fetchall()
+        by_name: dict[str, set[str]] = {}
+        for name, body in bodies:
+            by_name.setdefault(name, set()).add(body)
+        assert {"lab.thing:", "lab.thing:portion", "lab.thing:restore"} <= by_name.keys()
+        assert len(by_name) == len(bodies) / 2
+        assert all(len(b) == 1 for b in by_name.values())
+    conn.close()

@@ -20,6 +20,9 @@ __all__ = ["Migration", "applied", "migrate", "numbered_sql"]
 # Key of the advisory lock that lets one migration run at a time in a database.
 _LOCK = 0x6765_6F00
 
+# How long a migration waits for a table that somebody else is using.
+_LOCK_TIMEOUT_S = 60
+
 _NAME = re.compile(r"(\d{3})_(\w+)\.sql")
 
 
@@ -62,6 +65,7 @@ def migrate(owner_url: str, source: Sequence[Migration] | None = None) -> list[s
         done = _applied(cur)
         _check(done, wanted)
         pending = [m for m in wanted if m.number not in done]
+        cur.execute(f"SET LOCAL lock_timeout = '{_LOCK_TIMEOUT_S}s'")
         for m in pending:
             _apply(cur, m)
         return [f"{m.number:03}_{m.name}" for m in pending]
@@ -115,6 +119,15 @@ def _apply(cur: cursor, m: Migration) -> None:
         cur.execute(
             "INSERT INTO geocloud.migration (number, name, sha256) VALUES (%s, %s, %s)", (m.number, m.name, m.sha256)
         )
+    except psycopg2.errors.LockNotAvailable:
+        raise DatabaseError(
+            f"Migration {m.number:03}_{m.name} waited {_LOCK_TIMEOUT_S} s for a table that is in use.",
+            f"迁移 {m.number:03}_{m.name} 等待 {_LOCK_TIMEOUT_S} 秒后,所需的表仍在使用。",
+            todo_en="Nothing was changed. Stop servers of the old version and open sessions on this database, then "
+            "run this again.",
+            todo_zh="未作任何更改。请停止旧版本的服务器并关闭本数据库上未结束的会话,然后重试。",
+            migration=m.number,
+        ) from None
     except psycopg2.Error as exc:
         if is_infrastructure(exc):
             raise
