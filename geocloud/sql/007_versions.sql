@@ -23,6 +23,12 @@ $$ SELECT nullif(pg_catalog.current_setting('geocloud.by', true), '') $$;
 CREATE FUNCTION geocloud.short_name(name text) RETURNS text IMMUTABLE LANGUAGE sql AS
 $$ SELECT CASE WHEN octet_length(name) <= 63 THEN name ELSE left(name, 54) || ' ' || left(md5(name), 8) END $$;
 
+-- Metres of a degree of longitude and of latitude at a latitude on the CGCS2000 ellipsoid (GB 22021).
+CREATE FUNCTION geocloud.degree_east(lat float8) RETURNS float8 IMMUTABLE PARALLEL SAFE LANGUAGE sql AS
+$$ SELECT radians(6378137) * cosd(lat) / sqrt(1 - 0.0066943800229008 * sind(lat) ^ 2) $$;
+CREATE FUNCTION geocloud.degree_north(lat float8) RETURNS float8 IMMUTABLE PARALLEL SAFE LANGUAGE sql AS
+$$ SELECT radians(6378137) * 0.9933056199770992 / (1 - 0.0066943800229008 * sind(lat) ^ 2) ^ 1.5 $$;
+
 -- Takes what a statement changed into the layer's state and, for bulk statements, the change log.
 CREATE OR REPLACE FUNCTION geocloud.note_change(
     layer_id text, op text, rows bigint, added bigint, before box, after box, boundary timestamptz, stamps_right boolean
@@ -113,7 +119,9 @@ BEGIN
             ('believed', '(fid, valid_from, valid_to) WHERE sys_to = ''infinity''', true),
             ('begun', '(valid_from) WHERE sys_to = ''infinity''', true),
             ('closed', '(valid_to) WHERE sys_to = ''infinity''', true),
+            ('learnt', '(sys_from) WHERE sys_to = ''infinity''', true),
             ('ended', '(fid, sys_from, sys_to) WHERE sys_to < ''infinity''', true),
+            ('given up', '(sys_to) WHERE sys_to < ''infinity''', true),
             ('believed geom', 'USING gist (geom, tstzrange(valid_from, valid_to)) WHERE sys_to = ''infinity''', has_geom),
             ('ended geom', 'USING gist (geom, tstzrange(sys_from, sys_to)) WHERE sys_to < ''infinity''', has_geom)
         ) v (name, body, there) WHERE v.there
@@ -125,6 +133,10 @@ BEGIN
     EXECUTE format('DROP INDEX IF EXISTS history.%I', layer_id || ' fid');
     EXECUTE format('CREATE INDEX IF NOT EXISTS %I ON %s (valid_from) WHERE valid_from > ''-infinity''',
         geocloud.short_name(split_part(layer_id, '.', 2) || ' begun'), live);
+    EXECUTE format('CREATE INDEX IF NOT EXISTS %I ON %s (valid_to) WHERE valid_to < ''infinity''',
+        geocloud.short_name(split_part(layer_id, '.', 2) || ' closed'), live);
+    EXECUTE format('CREATE INDEX IF NOT EXISTS %I ON %s (sys_from)',
+        geocloud.short_name(split_part(layer_id, '.', 2) || ' learnt'), live);
 
     EXECUTE format($f$
 CREATE OR REPLACE FUNCTION %1$s() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
@@ -384,6 +396,48 @@ $f$, restore_name, past, live, cols_old, layer_id, cols_set, replace(cols_said, 
     EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER a_begin, ENABLE ALWAYS TRIGGER b_row,
         ENABLE ALWAYS TRIGGER c_insert, ENABLE ALWAYS TRIGGER c_update, ENABLE ALWAYS TRIGGER c_delete,
         ENABLE ALWAYS TRIGGER d_truncate', live);
+END $$;
+
+-- How a stored geometry differs from what it was: null for the same points in space, whatever the order or number of its
+-- vertices; moved for the same shape elsewhere; else reshaped. A shift explains a difference when what is left after it
+-- is at most `tolerance` metres and at most half of the shift; it is told by the middles of the boxes, in metres around
+-- each. A point has no shape: it is moved.
+CREATE FUNCTION geocloud.shape_change(was public.geometry, has public.geometry, tolerance float8) RETURNS text
+IMMUTABLE PARALLEL SAFE LANGUAGE plpgsql SET search_path = pg_catalog, public AS $$
+DECLARE
+    x0 float8; y0 float8; x1 float8; y1 float8; kx0 float8; ky0 float8; kx1 float8; ky1 float8;
+    shift float8;
+    a geometry;
+    b geometry;
+BEGIN
+    IF was IS NULL AND has IS NULL OR was = has THEN RETURN NULL; END IF;
+    IF was IS NULL OR has IS NULL OR ST_IsEmpty(was) OR ST_IsEmpty(has) OR ST_Dimension(was) <> ST_Dimension(has) THEN
+        RETURN 'reshaped';
+    END IF;
+    IF GeometryType(was) = 'POINT' AND GeometryType(has) = 'POINT' THEN RETURN 'moved'; END IF;
+    IF was ~= has THEN
+        IF 'GEOMETRYCOLLECTION' IN (GeometryType(was), GeometryType(has)) OR NOT (ST_IsValid(was) AND ST_IsValid(has)) THEN
+            IF ST_Normalize(ST_RemoveRepeatedPoints(was)) = ST_Normalize(ST_RemoveRepeatedPoints(has)) THEN
+                RETURN NULL;
+            END IF;
+        ELSIF ST_Equals(was, has) THEN
+            RETURN NULL;
+        END IF;
+    END IF;
+    x0 := (ST_XMin(was) + ST_XMax(was)) / 2; y0 := (ST_YMin(was) + ST_YMax(was)) / 2;
+    x1 := (ST_XMin(has) + ST_XMax(has)) / 2; y1 := (ST_YMin(has) + ST_YMax(has)) / 2;
+    -- Metres of a degree on the CGCS2000 ellipsoid at each middle.
+    kx0 := geocloud.degree_east(y0); ky0 := geocloud.degree_north(y0);
+    kx1 := geocloud.degree_east(y1); ky1 := geocloud.degree_north(y1);
+    shift := sqrt(((x1 - x0) * kx0) ^ 2 + ((y1 - y0) * ky0) ^ 2);
+    tolerance := least(tolerance, shift / 2);
+    IF abs((ST_XMax(was) - ST_XMin(was)) * kx0 - (ST_XMax(has) - ST_XMin(has)) * kx1) > 2 * tolerance
+       OR abs((ST_YMax(was) - ST_YMin(was)) * ky0 - (ST_YMax(has) - ST_YMin(has)) * ky1) > 2 * tolerance THEN
+        RETURN 'reshaped';
+    END IF;
+    a := ST_Scale(ST_Translate(was, -x0, -y0), kx0, ky0);
+    b := ST_Scale(ST_Translate(has, -x1, -y1), kx1, ky1);
+    RETURN CASE WHEN ST_HausdorffDistance(a, b) <= tolerance THEN 'moved' ELSE 'reshaped' END;
 END $$;
 
 -- Layers that are there get the new triggers, indexes and functions; attach_tiles names b_row's columns again.
