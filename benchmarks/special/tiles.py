@@ -187,6 +187,7 @@ _SAME: Targets = {
     "tipg": (1.3, "1.3 times tipg"),
     "mapserver": (1.0, "above MapServer"),
 }
+_LONGEST_ROUND_S = 16.0
 _FEW: Targets = {"tipg": (4.0, "4 times tipg with every attribute")}
 
 
@@ -204,25 +205,37 @@ def _race(context: Context, title: str, asks: Sequence[TileAsk], targets: Target
         except NotOffered:
             continue
     differences = _compare(context, asks, title)
-    rates: dict[str, list[float]] = {name: [] for name in addresses}
-    sizes: dict[str, float] = {}
-    for _ in range(context.rounds):
-        for name, wanted in addresses.items():
-            one = wrk(context.endpoints[name].server.port, wanted, 16, context.seconds, context.folder)
-            if one.errors:
-                raise RuntimeError(f"{title}: {name} answers with {one.errors} errors of {one.requests}")
-            rates[name].append(one.rate)
-            sizes[name] = one.bytes
-    medians = {name: median(r) for name, r in rates.items()}
+    seconds = context.seconds
+    medians, sizes = _rates(context, title, addresses, seconds)
+    # Sixteen answers at once of a slow endpoint may all take longer than a round: then everybody gets longer ones.
+    while min(medians.values()) == 0 and seconds < _LONGEST_ROUND_S:
+        seconds *= 2
+        medians, sizes = _rates(context, title, addresses, seconds)
     ours = medians["geocloud"]
     shown = ", ".join(f"{name} {rate:.1f}/s ({sizes[name] / 1e3:.0f} kB)" for name, rate in medians.items())
     found = []
     for name, (least, words) in targets.items():
         if name in medians:
-            ratio = ours / medians[name]
+            ratio = ours / medians[name] if medians[name] else float("inf")
             detail = shown + (f"; {differences[name]}" if name in differences else "")
             found.append(Finding("tiles", f"{title}: of {name}", ratio, "times", words, ratio >= least, detail))
     return found
+
+
+def _rates(
+    context: Context, title: str, addresses: Mapping[str, list[str]], seconds: float
+) -> tuple[dict[str, float], dict[str, float]]:
+    """Median requests a second and bytes an answer of each endpoint, in interleaved rounds at 16 connections."""
+    rates: dict[str, list[float]] = {name: [] for name in addresses}
+    sizes: dict[str, float] = {}
+    for _ in range(context.rounds):
+        for name, wanted in addresses.items():
+            one = wrk(context.endpoints[name].server.port, wanted, 16, seconds, context.folder)
+            if one.errors:
+                raise RuntimeError(f"{title}: {name} answers with {one.errors} errors of {one.requests}")
+            rates[name].append(one.rate)
+            sizes[name] = one.bytes
+    return {name: median(r) for name, r in rates.items()}, sizes
 
 
 def _compare(context: Context, asks: Sequence[TileAsk], title: str) -> dict[str, str]:
