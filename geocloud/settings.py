@@ -177,6 +177,16 @@ class WebSettings(_Group):
         description="Points that each worker keeps in memory to count them by H3 cells (40 bytes each).",
     )
     h3_cells_max: int = Field(20_000, ge=1, description="Most H3 cells in an answer; more are refused.")
+    changes_shift_m: float = Field(
+        0.05,
+        ge=0,
+        le=100,
+        description="Metres by which two shapes may differ, once one is laid over the other, to count as moved and not "
+        "as reshaped.",
+    )
+    change_log_max: int = Field(
+        1_000, ge=1, description="Most entries of a change log in one answer; a greater `limit` is answered with these."
+    )
     drawn_max: int = Field(2_000, ge=1, description="Features drawn on an HTML page; the rest are counted beside it.")
     map_embed_origins: tuple[Annotated[str, Field(pattern=r"^https?://(\*\.)?[A-Za-z0-9.\-]+(:\d{1,5})?$")], ...] = (
         Field(
