@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """SQL of the differences of a layer between two states: what was added, removed, moved, reshaped, changed in words.
 
-A state is a valid time (有效时间) as believed at a moment (事务时间). Two layers are never compared whole: a feature can
-only differ where a row of it holds in one state and not in the other, and such rows begin, end, were learnt or given up
-between the two, for which there are indexes. What holds before and not after stands on the one side, what holds after
-and not before on the other, and the sides are joined by fid; as a feature has at most one row in a state, what is on
-one side alone was added or removed. How geometries differ is told by `geocloud.shape_change`.
+A state is a valid time (有效时间) as believed at a moment (事务时间). Two layers are never compared whole: a feature
+can only differ where a row of it holds in one state and not in the other, and such rows begin, end, were learnt or
+given up between the two, for which there are indexes. What holds before and not after stands on the one side, what
+holds after and not before on the other, and the sides are joined by fid; as a feature has at most one row in a state,
+what is on one side alone was added or removed. How geometries differ is told by `geocloud.shape_change`.
 """
 
 from __future__ import annotations
@@ -285,7 +285,8 @@ def _measure(measure: str, geometry: str) -> str:
 def _distance() -> str:
     """Metres along the geodesic between the middles of both geometries' boxes."""
     middles = (
-        f"ST_SetSRID(ST_MakePoint((ST_XMin({g}) + ST_XMax({g})) / 2, (ST_YMin({g}) + ST_YMax({g})) / 2), 4490)::geography"
+        f"ST_SetSRID(ST_MakePoint((ST_XMin({g}) + ST_XMax({g})) / 2, (ST_YMin({g}) + ST_YMax({g})) / 2), 4490)"
+        "::geography"
         for g in ("wgeom", "igeom")
     )
     return f"CASE WHEN shape = 'moved' THEN ST_Distance({', '.join(middles)}) END"

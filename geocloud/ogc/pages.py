@@ -16,6 +16,7 @@ from geocloud.catalogue.spec import FieldSpec
 from geocloud.geodesy.area import areas, lengths
 from geocloud.geodesy.crs import CRS84, parse_crs
 from geocloud.ogc import drawing, formats, listing
+from geocloud.ogc.changes import KIND_STYLES, KIND_TITLES
 from geocloud.ogc.context import Context, Document, collection_path
 from geocloud.ogc.documents import licence_url
 from geocloud.ogc.schemas import schema
@@ -108,6 +109,29 @@ def _items(ctx: Context, document: Document, view: _View, extra: Content) -> Con
         "pages": {rel: _as_page(href) for rel, href in links.items()},
         "filter_hint": _filter_hint(layer),
     }
+
+
+def _changes(ctx: Context, document: Document, view: _View, extra: Content) -> Content:
+    layer = ctx.catalogue.layer(extra["collection"])
+    features = document["features"]
+    links = {x["rel"]: x["href"] for x in document["links"] if x["rel"] == "next"}
+    gone = [{"type": "Feature", "id": f"was {f['id']}", "geometry": f["before"]} for f in features if _differs(f)]
+    return {
+        **_of_layer(ctx, layer),
+        **_drawn(ctx, layer, [*gone, *features], view, (720, 400)),
+        # What a drawing shows each feature as: how its geometry changed, else that its fields did.
+        "kind_of": {f["id"]: f["properties"]["change_kinds"][0] for f in features},
+        "kind_titles": {name: ctx.say(*words) for name, words in KIND_TITLES.items()},
+        "fields": {f.name: f for f in layer.spec.visible_fields},
+        "pages": {rel: _as_page(href) for rel, href in links.items()},
+        "styles": KIND_STYLES,
+        "moments": {k: formats.moment(document[k], ctx.language) for k in ("from", "to", "asof") if k in document},
+    }
+
+
+def _differs(feature: Document) -> bool:
+    """Whether a change has a geometry of before that is to be seen beside that of now."""
+    return bool(feature.get("before")) and not {"moved", "reshaped"}.isdisjoint(feature["properties"]["change_kinds"])
 
 
 def _item(ctx: Context, document: Document, view: _View, extra: Content) -> Content:
@@ -258,6 +282,7 @@ PAGES: dict[str, Callable[[Context, Document, _View, Content], Content]] = {
     "schema": _properties,
     "items": _items,
     "item": _item,
+    "changes": _changes,
     "openapi": _openapi,
     "error": _error,
 }

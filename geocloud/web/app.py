@@ -43,7 +43,7 @@ from geocloud.errors import (
 )
 from geocloud.features.request import unknown_parameter
 from geocloud.settings import Settings
-from geocloud.web import archives, edit, events, h3, measure, qgis, search, styles, tiles, times
+from geocloud.web import archives, change_feed, changes, edit, events, h3, measure, qgis, search, styles, tiles, times
 from geocloud.web.answer import Answer, etag_of, is_match, send_answer, send_kept, send_not_modified
 from geocloud.web.ask import Ask, Receive, Scope, Send
 from geocloud.web.assets import Assets
@@ -114,6 +114,8 @@ class _Application:
             ("/collections/{collection}/sortables", _collection_document(ogc.sortables, "sortables", _SCHEMA)),
             ("/collections/{collection}/schema", _collection_document(ogc.schema, "schema", _SCHEMA)),
             ("/health", _health),
+            *changes.ROUTES,
+            *change_feed.ROUTES,
             *events.ROUTES,
             *archives.ROUTES,
             *tiles.ROUTES,

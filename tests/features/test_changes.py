@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Differences against an independent calculation: two whole reads of random histories, compared by pandas and shapely."""
+"""Differences against an independent calculation: two whole reads of random histories, compared by shapely."""
 
 from __future__ import annotations
 
