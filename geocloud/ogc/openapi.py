@@ -9,6 +9,7 @@ from __future__ import annotations
 from geocloud import __version__
 from geocloud.ogc import (
     openapi_archives,
+    openapi_changes,
     openapi_edit,
     openapi_h3,
     openapi_map,
@@ -87,6 +88,7 @@ def _paths(ctx: Context) -> Document:
         f"{one}/items": get.items(),
         f"{one}/items/{{featureId}}": get.item(),
         **openapi_archives.paths(ctx),
+        **openapi_changes.paths(ctx),
         **openapi_map.paths(ctx),
         **openapi_measure.paths(ctx),
         **openapi_h3.paths(ctx),

@@ -13,6 +13,7 @@ import pytest
 from pygeoapi.openapi import validate_openapi_document
 
 from geocloud import ogc
+from geocloud.features.changes_request import CHANGES_PARAMETERS, CHOICE_PARAMETERS, SPAN_PARAMETERS
 from geocloud.features.request import ITEM_PARAMETERS, PAGE_PARAMETERS
 from geocloud.ogc.context import CRS_URIS
 
@@ -85,9 +86,14 @@ def test_operation_ids_are_unique(context):
             "/collections/{collectionId}/items/{featureId}",
             {*ITEM_PARAMETERS, "f", "lang", "collectionId", "featureId"},
         ),
+        ("/collections/{collectionId}/changes", {*CHANGES_PARAMETERS, "f", "lang", "collectionId"}),
+        (
+            "/collections/{collectionId}/changes/summary",
+            {*SPAN_PARAMETERS, *CHOICE_PARAMETERS, "f", "lang", "collectionId"},
+        ),
         ("/", {"f", "lang"}),
     ],
-    ids=["items", "item", "landing"],
+    ids=["items", "item", "changes", "changes-summary", "landing"],
 )
 def test_parameters_are_those_the_server_reads(context, path, expected):
     ctx = context()
