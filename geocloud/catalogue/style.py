@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Literal
 
 from pydantic import Field, model_validator
@@ -41,6 +42,8 @@ class Style(Model):
         "overlay", description="What it is drawn as: a part of the base map, or data laid over it (`overlay`)."
     )
     rank: int = Field(1, ge=1, le=9, description="Boundaries: 1 is the heaviest line.")
+    source: Text | None = Field(None, description="Convention or publication the colours follow.")
+    valid_from: date | None = Field(None, description="Day from which that convention holds.")
     color: str = Field("#1c6e8c", pattern=_HEX, description="Colour where no class gives one.")
     color_by: str | None = Field(None, description="Field whose code decides the class.")
     classes: tuple[StyleClass, ...] = Field(
