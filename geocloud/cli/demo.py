@@ -64,6 +64,23 @@ def demo(
 
 
 @app.command()
+def year(as_json: _JSON = False) -> None:
+    """Let a made-up year pass over the synthetic parcels, so that two dates differ (示例变化)."""
+    from geocloud.demo.year import LAYER, live_a_year
+
+    with ready_database(Settings.read(), quiet=as_json) as urls:
+        done = live_a_year(urls.owner)
+    if as_json:
+        print_json({"layer": LAYER, "changes": done})
+        return
+    words = {"used otherwise": "改变用途", "narrowed": "拓路缩减", "divided": "分割", "surveyed anew": "重测移位"}
+    for name, rows in done.items():
+        print(f"{LAYER:<28}{rows:>10,}  {pick(name, words[name])}")
+    if not done:
+        print(pick("The year is there already.", "示例变化已存在。"))
+
+
+@app.command()
 def clear(as_json: _JSON = False) -> None:
     """Take every synthetic row out; rows loaded from files stay."""
     from geocloud import demo as city

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import geopandas as gpd
 import pandas as pd
 
+from geocloud.notebook.changes import changes_frame
 from geocloud.notebook.client import Client
 from geocloud.notebook.maps import OfflineMap, base_layers, draw
 
@@ -76,23 +77,17 @@ class City:
         datetime: str | None = None,
         limit: int | None = None,
         titles: bool = False,
+        asof: str | None = None,
     ) -> gpd.GeoDataFrame:
         """Features by fid, in CRS84 (longitude first), at most `limit`, all of them if None.
 
         `bbox` is west, south, east, north in degrees; `filter` is CQL2 text; `datetime` an RFC 3339 instant, date or
-        interval. Dates become timestamps, instants in Beijing time. With `titles` each coded column gets one beside
-        it, named `<column>_title`, with the titles of the codes.
+        interval; `asof` an instant or date: what was believed then. Dates become timestamps, instants in Beijing time.
+        With `titles` each coded column gets one beside it, named `<column>_title`, with the titles of the codes.
         """
-        params: dict[str, object] = {"bbox": _box(bbox), "filter": filter, "datetime": datetime}
+        params: dict[str, object] = {"bbox": _box(bbox), "filter": filter, "datetime": datetime, "asof": asof}
         params["limit"] = _PAGE if limit is None else min(limit, _PAGE)
-        found: list[dict[str, Any]] = []
-        page = self._client.document(self._client.path("collections", collection, "items"), params)
-        while True:
-            found += page["features"]
-            following = next((x["href"] for x in page["links"] if x["rel"] == "next"), None)
-            if following is None or (limit is not None and len(found) >= limit):
-                break
-            page = self._client.follow(following)
+        found = self._pages(self._client.path("collections", collection, "items"), params, limit)
         attrs = self._attrs(collection)
         frame = _frame(found[:limit], list(attrs["fields"]), "fid")
         for name, kind in attrs.pop("kinds").items():
@@ -106,6 +101,47 @@ class City:
                 frame.insert(frame.columns.get_loc(name) + 1, f"{name}_title", frame[name].map(codes))
         frame.attrs = attrs
         return frame
+
+    def changes(
+        self,
+        collection: str,
+        since: str,
+        to: str | None = None,
+        *,
+        by: Literal["valid", "transaction"] = "valid",
+        asof: str | None = None,
+        datetime: str | None = None,
+        bbox: Box | None = None,
+        filter: str | None = None,  # noqa: A002
+        kind: str | None = None,
+    ) -> gpd.GeoDataFrame:
+        """What differs between two dates or instants, one row a feature by fid, in CRS84; `to` is now if None.
+
+        `change` is the first of `kinds` (added, removed, moved, reshaped, attributes, joined by spaces); `changed` says
+        which fields were and are what, `fields` holds the same as `{name: {"was": …, "is": …}}`. Areas (m2), lengths
+        and shifts (m) are on the ellipsoid. Other columns and `geometry` are those at `to`, or at `since` of what is
+        removed; `before` is the geometry at `since`. With `by="transaction"` it is compared what was believed at both
+        moments. `attrs["summary"]` has the counts and sums of all changes, whatever their kind.
+        """
+        span: dict[str, object] = {"from": since, "to": to, "by": by, "asof": asof, "datetime": datetime}
+        span |= {"bbox": _box(bbox), "filter": filter}
+        path = self._client.path("collections", collection, "changes")
+        found = self._pages(path, {**span, "kind": kind, "before": "true", "limit": _PAGE}, None)
+        attrs = self._attrs(collection)
+        del attrs["kinds"]
+        attrs["summary"] = self._client.document(f"{path}/summary", span)
+        return changes_frame(found, attrs, _CRS)
+
+    def _pages(self, path: str, params: dict[str, object], limit: int | None) -> list[dict[str, Any]]:
+        """The features of all pages, or of as many as hold `limit`."""
+        found: list[dict[str, Any]] = []
+        page = self._client.document(path, params)
+        while True:
+            found += page["features"]
+            following = next((x["href"] for x in page["links"] if x["rel"] == "next"), None)
+            if following is None or (limit is not None and len(found) >= limit):
+                return found
+            page = self._client.follow(following)
 
     def h3(
         self,
