@@ -28,10 +28,10 @@ __all__ = [
     "Span",
     "State",
     "changes_statement",
-    "compared",
     "csv_names",
     "fact_names",
     "is_change",
+    "joined",
     "measures_of",
     "summary_statement",
 ]
@@ -178,11 +178,14 @@ class _Names:
         return ", ".join(["t.fid", *(f"t.{n}" for n in names), *(["t.geom"] if self.drawn else [])])
 
 
-def compared(query: ChangesQuery, binder: Binder) -> str:
-    """SQL `WITH … SELECT` of one row a candidate: fid, was, has (whether it is there before and after), fields (names
-    of changed ones, joined by commas), shape (how the geometry differs), and both sides' columns as `w…` and `i…`."""
-    with_clause, pairs = _compared(query, binder, _Bound(binder, query.span))
-    return f"WITH {with_clause} {pairs}"
+def joined(query: ChangesQuery, binder: Binder) -> tuple[str, str]:
+    """The tables of a WITH, and a SELECT over them of one row a candidate.
+
+    Its columns are fid, was and has (whether it is there before and after), fields (names of changed ones, joined by
+    commas), shape (how the geometry differs), and both sides: `w0 …, wgeom` and `i0 …, igeom`. Placeholders of the
+    query's condition must be bound already.
+    """
+    return _compared(query, binder, _Bound(binder, query.span))
 
 
 def _compared(query: ChangesQuery, binder: Binder, times: _Bound) -> tuple[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from geocloud.features.changes import KINDS
 from geocloud.ogc.context import Context, Document
+from geocloud.tiles.grids import grids
 
 __all__ = ["paths"]
 
@@ -18,9 +19,7 @@ def paths(ctx: Context) -> Document:
     csv = {"text/csv": {"schema": {"type": "string"}}, "text/html": {"schema": {"type": "string"}}}
     features = [
         *_span(ctx),
-        _query(ctx, "kind", "只要这些类别的变化", "Only changes of these kinds",
-               {"type": "array", "items": {"type": "string", "enum": list(KINDS)}, "minItems": 1},
-               style="form", explode=False),
+        _kind(ctx),
         _query(ctx, "before", "附上变化前的几何（成员 `before`）", "The geometry of before as well, as member `before`",
                {"type": "boolean", "default": False}),
         *(_ref(n) for n in (*_CHOICE, "crs", "properties", "limit", "token", "f-items", "lang")),
@@ -53,6 +52,7 @@ def paths(ctx: Context) -> Document:
             {"application/json": {"schema": _log()}}, etag=False,
         ),
         f"{_ONE}/feed": _feed(ctx),
+        f"{_ONE}/tiles/{{tileMatrixSetId}}/{{tileMatrix}}/{{tileRow}}/{{tileCol}}": _tile(ctx),
     }  # fmt: skip
 
 
@@ -75,6 +75,43 @@ def _feed(ctx: Context) -> Document:
     responses["413"] = {"$ref": "#/components/responses/Problem"}
     del responses["200"]["headers"]
     return found
+
+
+def _tile(ctx: Context) -> Document:
+    say = ctx.say
+    number: Document = {"type": "integer", "minimum": 0}
+    places = [
+        _path("tileMatrixSetId", say("瓦片矩阵集", "Tile matrix set"), {"type": "string", "enum": list(grids())}),
+        _path("tileMatrix", say("级别", "Matrix (level)"), {"type": "string", "maxLength": 4}),
+        _path("tileRow", say("行号，自上而下", "Row, from the top"), number),
+        _path("tileCol", say("列号", "Column"), number),
+    ]
+    choice = [*_span(ctx), _kind(ctx), *(_ref(n) for n in ("filter", "filter-lang", "filter-crs", "lang"))]
+    found = _get(
+        ctx, "getChangesTile", say("两个日期之间变化的矢量瓦片", "Differences between two dates as a vector tile"),
+        say(
+            "字段 `change` 为变化类别，`before` 为变化前的形状；过多或过小时以 `overview` = `cluster` 聚合，带 `count` "
+            "与 `mix`，超过上限者带 `thinned`。",
+            "`change` is the kind, or `before` for the shape of before; where they are too many or too small, clusters "
+            "(`overview` = `cluster`) carry `count` and `mix`, and `thinned` past a limit.",
+        ),
+        [*places, *choice],
+        {"application/vnd.mapbox-vector-tile": {"schema": {"type": "string", "format": "binary"}}},
+    )  # fmt: skip
+    found["get"]["tags"] = ["tiles"]
+    responses = found["get"]["responses"]
+    responses["200"]["headers"] = {"ETag": {"$ref": "#/components/headers/ETag"}}
+    responses["204"] = {"description": say("此瓦片没有内容", "Nothing lies in this tile")}
+    return found
+
+
+def _kind(ctx: Context) -> Document:
+    schema: Document = {"type": "array", "items": {"type": "string", "enum": list(KINDS)}, "minItems": 1}
+    return _query(ctx, "kind", "只要这些类别的变化", "Only changes of these kinds", schema, style="form", explode=False)
+
+
+def _path(name: str, description: str, schema: Document) -> Document:
+    return {"name": name, "in": "path", "required": True, "description": description, "schema": schema}
 
 
 def _get(
