@@ -12,6 +12,7 @@ from typing import Any, Literal
 import numpy as np
 import psycopg2
 import pyarrow as pa
+from psycopg2 import sql
 from psycopg2.extensions import connection as Connection
 from psycopg2.extras import Json
 
@@ -19,10 +20,12 @@ from geocloud.catalogue.publish import read_catalogue
 from geocloud.catalogue.registry import Layer
 from geocloud.catalogue.spec import LayerSpec
 from geocloud.db.pool import connect
-from geocloud.demo import ground, services
+from geocloud.demo import ground, plan_rows, services
 from geocloud.demo.city import City
 from geocloud.demo.columns import Batch
 from geocloud.demo.facts import SIZES, SizeName
+from geocloud.demo.plan_sectors import sectors_of
+from geocloud.demo.plans import Amendment, amendments, plans_of
 from geocloud.errors import CatalogueError, LoadConflict
 from geocloud.ingest.direct import NotPossible, bare_table, copy_statement, set_sequence
 from geocloud.ingest.encode import Begin
@@ -35,7 +38,7 @@ __all__ = ["LAYERS", "Loaded", "clear", "expected", "generate", "load"]
 log = logging.getLogger(__name__)
 
 # In the order they are shown while loading: the map fills from the ground up.
-LAYERS = {**ground.LAYERS, **services.LAYERS}
+LAYERS = {**ground.LAYERS, **services.LAYERS, **plan_rows.LAYERS}
 TITLE_ZH, TITLE_EN = "合成示例城市(非真实数据)", "Synthetic demo city (not real data)"
 LICENCE = "CC0-1.0"
 _COPY_BLOCK = 1 << 20
@@ -119,7 +122,8 @@ def load(
                 results.append(Loaded(layer_id, "not-published", 0))
                 continue
             results.append(_load_layer(conn, published[layer_id], size, on_progress or (lambda *_: None)))
-        _city.cache_clear()
+        for kept in (_city, plans_of, sectors_of):
+            kept.cache_clear()
         return results
 
 
@@ -199,6 +203,7 @@ def _write(cur: Any, spec: LayerSpec, size: SizeName, progress: Progress) -> int
             set_sequence(cur, layout, begin.fid + counter.done)
     except NotPossible as exc:
         raise _busy(spec.id) from exc
+    _amend(cur, spec, amendments(size, spec.id))
     cur.execute(
         "INSERT INTO geocloud.load (layer, source_id, file_name, version, report) "
         "SELECT %s, %s, 'geocloud demo', version, %s FROM geocloud.layer_state WHERE layer = %s",
@@ -206,6 +211,16 @@ def _write(cur: Any, spec: LayerSpec, size: SizeName, progress: Progress) -> int
     )
     progress(spec.id, counter.done, counter.done)
     return counter.done
+
+
+def _amend(cur: Any, spec: LayerSpec, amended: Sequence[Amendment]) -> None:
+    """Gives amended features the part of their life before the day of the amendment."""
+    portion = sql.Identifier("history", f"{spec.id}:portion")
+    statement = sql.SQL("SELECT {}(fid, '-infinity', %s, %s, NULL) FROM {} WHERE bsm = %s").format(
+        portion, sql.Identifier(spec.theme, spec.name)
+    )
+    for a in amended:
+        cur.execute(statement, (f"{a.day.isoformat()}T00:00:00+08:00", Json(a.before), a.bsm))
 
 
 def _busy(layer_id: str) -> LoadConflict:

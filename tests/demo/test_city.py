@@ -77,7 +77,8 @@ def test_another_process_makes_the_same_bytes_in_any_order() -> None:
 
 
 def test_every_published_layer_is_filled() -> None:
-    assert set(LAYERS) == set(SPECS)
+    # Difference spots are found by comparing, not made up.
+    assert set(LAYERS) == set(SPECS) - {"planning.difference_spot"}
 
 
 @pytest.mark.parametrize("layer", LAYERS)
