@@ -29,6 +29,7 @@
         ├── NotAcceptable        54  no such format
         ├── TooLarge             55  over a named limit
         ├── UnknownTile          56  no such tile in the grid, or no such grid
+        ├── ItemEnded            57  the feature has ended; its versions are still there
         └── EditError            60  a change of features is refused
             ├── NotAuthorized    61  no key, or one that is not known
             ├── Forbidden        62  the key may not change this layer
@@ -61,6 +62,7 @@ __all__ = [
     "IngestError",
     "InvalidBody",
     "InvalidParameter",
+    "ItemEnded",
     "KeyConflict",
     "LayerBusy",
     "LoadConflict",
@@ -219,6 +221,10 @@ class TooLarge(RequestError):
 
 class UnknownTile(RequestError):
     exit_code, code = 56, "unknown-tile"
+
+
+class ItemEnded(RequestError):
+    exit_code, code = 57, "item-ended"
 
 
 class EditError(RequestError):

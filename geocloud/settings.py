@@ -148,6 +148,9 @@ class WebSettings(_Group):
         description="Largest page; a greater `limit` is answered with a page of this size (OGC 17-069r4, 7.15.2).",
     )
     html_page_max: int = Field(500, ge=1, description="Largest page written as HTML; more is for GeoJSON and CSV.")
+    versions_max: int = Field(
+        1_000, ge=1, description="Most versions of one feature in one answer; more are on further pages."
+    )
     offset_max: int = Field(100_000, ge=0, description="Largest `offset`; deeper pages follow the `next` link.")
     count_max: int = Field(
         10_000,

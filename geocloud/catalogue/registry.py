@@ -42,6 +42,8 @@ SELECT json_build_object(
     FROM geocloud.layer l JOIN geocloud.layer_state s ON s.layer = l.id WHERE l.status = 'active'))::text
 """
 _RECONNECT_SECONDS = 0.5
+# States are read no more often than this, so that a storm of small writes is followed in few steps.
+_GATHER_SECONDS = 0.004
 _STATE_SQL = """
 SELECT version, row_count, west, south, east, north,
        CASE WHEN isfinite(stamp) THEN stamp END, CASE WHEN isfinite(next_boundary) THEN next_boundary END
@@ -209,6 +211,8 @@ class Registry:
             await conn.add_listener("geocloud", lambda *args: inbox.put_nowait(args[3]))
             await self._read_all(conn)
             self._ready.set()
+            clock = asyncio.get_running_loop().time
+            read_at = float("-inf")
             while True:
                 try:
                     message = await asyncio.wait_for(inbox.get(), timeout=self._seconds_to_boundary())
@@ -217,6 +221,8 @@ class Registry:
                     continue
                 if message is None:
                     return
+                await asyncio.sleep(max(0.0, read_at + _GATHER_SECONDS - clock()))
+                read_at = clock()
                 layers, everything = _drain(message, inbox)
                 if everything or not layers <= self.current.layers.keys():
                     await self._read_all(conn)

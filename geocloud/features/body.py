@@ -54,7 +54,8 @@ def parse_json(body: bytes, depth_max: int) -> Any:
             line=exc.lineno,
             column=exc.colno,
         ) from None
-    if _depth(body) > depth_max:
+    # Fewer brackets than levels allowed cannot be nested too deeply: most bodies.
+    if body.count(b"[") + body.count(b"{") > depth_max and _depth(body) > depth_max:
         raise _too_deep(depth_max)
     return document
 
@@ -128,8 +129,9 @@ def read_patch(document: Any, layer: Layer, current: Mapping[str, Any], found: l
         document = {k: v for k, v in document.items() if k != "properties"}
     patch = document.get("geometry")
     before = current.get("geometry")
-    if isinstance(patch, dict) and isinstance(before, dict):
-        merged = {k: v for k, v in {**before, **patch}.items() if v is not None}
+    if isinstance(patch, dict):
+        merged = {**(before if isinstance(before, dict) else {}), **patch}
+        merged = {k: v for k, v in merged.items() if v is not None}
         document = {**document, "geometry": merged}
     draft.has_geometry = "geometry" in document and layer.spec.geometry != "none"
     _members(document, layer, draft, found)

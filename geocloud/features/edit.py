@@ -24,11 +24,11 @@ from geocloud.features.request import current_relation
 from geocloud.features.rows import Rows, RuleBook
 from geocloud.features.version import Version
 from geocloud.features.violation import Violation, refuse_all
-from geocloud.features.writing import base_statement, delete_statement, insert_statement, update_statement
+from geocloud.features.writing import Said, base_statement, delete_statement, insert_statement, update_statement
 from geocloud.geodesy.crs import Crs
 from geocloud.settings import Settings
 
-__all__ = ["Editor", "How", "Keys", "Written"]
+__all__ = ["Editor", "How", "Keys", "Written", "busy"]
 
 # How often a change that names no version is tried again on what is current by then.
 _TRIES = 8
@@ -45,16 +45,26 @@ Reading = Callable[[dict[str, Any], list[Violation]], Draft]
 class How:
     """What a request says of its change.
 
-    `system` is the CRS of the body's geometries, `output` how the answer is written. `at`: from when it holds in the
-    city, None for now. `correction`: what it replaces was never so. `expected`: versions it may be made from, None for
-    whichever is current.
+    `system` is the CRS of the body's geometries, `output` how the answer is written. `expected`: versions it may be
+    made from, None for whichever is current. `until`: when it ceases to hold, and what was there before holds again;
+    None for never.
     """
 
     system: Crs
     output: Output
-    at: datetime | None = None
-    correction: bool = False
+    said: Said = Said()
     expected: tuple[Version, ...] | None = None
+    until: datetime | None = None
+
+    @property
+    def at(self) -> datetime | None:
+        """From when it holds in the city; None for now."""
+        return self.said.at
+
+    @property
+    def is_portion(self) -> bool:
+        """Whether a part of the feature's life is meant, not what it is from some time on."""
+        return self.until is not None or (self.said.correction and self.said.at is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,14 +81,14 @@ class Editor:
     """One worker's way to write; what it returns has been committed."""
 
     def __init__(self, writer_url: str, reader: Reader, settings: Settings) -> None:
-        self._url, self._reader, self._settings = writer_url, reader, settings
+        self._url, self.reader, self.settings = writer_url, reader, settings
         self._book = RuleBook(settings.city.city_bbox)
         self._pool: asyncpg.Pool[Any] | None = None
         self.keys = Keys(self)
 
     async def open(self) -> None:
         """Connects; a DatabaseError says why that is not possible."""
-        self._pool = await writer_pool(self._url, self._settings.database, self._settings.edit)
+        self._pool = await writer_pool(self._url, self.settings.database, self.settings.edit)
 
     def close(self) -> None:
         """Ends all connections at once."""
@@ -97,12 +107,12 @@ class Editor:
         Raises RulesBroken with every violation, TooLarge, KeyConflict, LayerBusy.
         """
         found: list[Violation] = []
-        drafts, many = read_features(document, layer, self._settings.edit.edit_features_max, found)
+        drafts, many = read_features(document, layer, self.settings.edit.edit_features_max, found)
         if not drafts:
             raise refuse_all(found, 0)
-        rows = await self._checked(layer, drafts, how, found, whole=True)
-        statement = insert_statement(layer, rows, how.output, how.at)
-        out = await self._write(layer, statement)
+        rows = await self.checked(layer, drafts, how, found, whole=True)
+        statement = insert_statement(layer, rows, how.output, how.said, how.until)
+        out = await self.write(layer, statement)
         return [_written(row, rows.notes) for row in out], many
 
     async def replace(self, layer: Layer, fid: int, document: Any, how: How) -> Written:
@@ -125,8 +135,7 @@ class Editor:
             how,
             lambda current, found: read_patch(patch, layer, current, found),
             whole=False,
-            # A geometry is merged into the one that is there.
-            alone=not (isinstance(patch, dict) and "geometry" in patch),
+            alone=_stands_alone(patch),
         )
 
     async def delete(self, layer: Layer, fid: int, how: How) -> datetime:
@@ -135,14 +144,14 @@ class Editor:
         Raises UnknownItem, VersionConflict, LayerBusy.
         """
         for _ in range(_TRIES):
-            current = await self._current(layer, fid, how.output)
+            current = await self.current(layer, fid, how.output)
             await self._match(layer, current, how)
-            statement = delete_statement(layer, fid, current.version, how.at, how.correction)
-            rows = await self._write(layer, statement)
+            statement = delete_statement(layer, fid, current.version, how.said)
+            rows = await self.write(layer, statement)
             if rows:
                 stamp: datetime = rows[0][1]
                 return stamp
-        raise _busy(layer)
+        raise busy(layer)
 
     async def _change(
         self, layer: Layer, fid: int, how: How, read: Reading, *, whole: bool, alone: bool = True
@@ -154,38 +163,38 @@ class Editor:
         # The current geometry is only needed to merge a patch into, so it is asked for in the patch's CRS.
         given = Output("geojson", how.system.srid, how.system.swapped, ())
         for _ in range(_TRIES):
-            current = await self._current(layer, fid, given)
+            current = await self.current(layer, fid, given)
             await self._match(layer, current, how)
             found: list[Violation] = []
             draft = read(orjson.loads(current.text), found)
-            rows = await self._checked(layer, [draft], how, found, whole=whole)
+            rows = await self.checked(layer, [draft], how, found, whole=whole)
             if rows.values or rows.geometry is not None:
-                statement = update_statement(layer, fid, current.version, rows, how.output, how.at, how.correction)
-                out = await self._write(layer, statement)
+                statement = update_statement(layer, fid, current.version, rows, how.output, how.said)
+                out = await self.write(layer, statement)
                 if out:
                     return _written(out[0], rows.notes)
             # Nothing was written: the change changes nothing, or somebody else was quicker.
-            now = await self._current(layer, fid, how.output)
+            now = await self.current(layer, fid, how.output)
             if now.version == current.version:
                 return Written(fid, now.version, now.text, rows.notes)
-        raise _busy(layer)
+        raise busy(layer)
 
     async def _at_once(self, layer: Layer, fid: int, how: How, read: Reading, *, whole: bool) -> Written | None:
         """The change made without a look at the feature, since it names its version; None where that did not do."""
         assert how.expected is not None
         found: list[Violation] = []
         try:
-            rows = await self._checked(layer, [read({}, found)], how, found, whole=whole)
+            rows = await self.checked(layer, [read({}, found)], how, found, whole=whole)
         except RulesBroken:
             # Whether there is such a feature, and in that version, is to be told first.
             return None
         if not rows.values and rows.geometry is None:
             return None
-        statement = update_statement(layer, fid, how.expected[0], rows, how.output, how.at, how.correction)
-        out = await self._write(layer, statement)
+        statement = update_statement(layer, fid, how.expected[0], rows, how.output, how.said)
+        out = await self.write(layer, statement)
         return _written(out[0], rows.notes) if out else None
 
-    async def _checked(
+    async def checked(
         self, layer: Layer, drafts: Sequence[Draft], how: How, found: list[Violation], *, whole: bool
     ) -> Rows:
         drafts = [d for d in drafts if d.readable]
@@ -199,10 +208,10 @@ class Editor:
             raise refuse_all([*found, *broken], len(drafts))
         return rows
 
-    async def _current(self, layer: Layer, fid: int, output: Output) -> Written:
+    async def current(self, layer: Layer, fid: int, output: Output) -> Written:
         relation, args = current_relation(layer)
         statement = item_statement(layer, output, fid, relation, args)
-        async with self._reader.lease() as conn:
+        async with self.reader.lease() as conn:
             row = await conn.fetchrow(statement.sql, *statement.args)
         if row is None:
             raise unknown_item(layer, str(fid))
@@ -210,11 +219,11 @@ class Editor:
 
     async def _match(self, layer: Layer, current: Written, how: How) -> None:
         if how.expected is not None and current.version not in how.expected:
-            raise await self._conflict(layer, current, how.expected)
+            raise await self.conflict(layer, current, how.expected)
 
-    async def _conflict(self, layer: Layer, current: Written, expected: Sequence[Version]) -> VersionConflict:
+    async def conflict(self, layer: Layer, current: Written, expected: Sequence[Version]) -> VersionConflict:
         """The version meant has been replaced: what differs between the two, where it is still known."""
-        async with self._reader.lease() as conn:
+        async with self.reader.lease() as conn:
             beliefs = []
             for version in (*expected[:1], current.version):
                 statement = base_statement(layer, current.fid, version)
@@ -234,16 +243,16 @@ class Editor:
             **facts,
         )
 
-    async def _write(self, layer: Layer, statement: Statement) -> list[Any]:
+    async def write(self, layer: Layer, statement: Statement) -> list[Any]:
         """Rows of a writing statement; none when the version to be changed was not there."""
         try:
-            async with self.pool.acquire(timeout=self._settings.edit.edit_wait_ms / 1000) as conn:
+            async with self.pool.acquire(timeout=self.settings.edit.edit_wait_ms / 1000) as conn:
                 rows: list[Any] = await conn.fetch(statement.sql, *statement.args)
                 return rows
         except asyncpg.NoDataFoundError:
             return []
         except TimeoutError:
-            raise _busy(layer) from None
+            raise busy(layer) from None
         except asyncpg.PostgresError as exc:
             refused = refusal(exc, layer)
             if refused is None:
@@ -273,7 +282,14 @@ def _written(row: Any, notes: list[Violation]) -> Written:
     return Written(row[0], Version.of(row[1], row[2]), text if isinstance(text, bytes) else text.encode(), notes)
 
 
-def _busy(layer: Layer) -> LayerBusy:
+def _stands_alone(patch: Any) -> bool:
+    """Whether a merge patch says all of what it changes: a part of a geometry is merged into the one that is there."""
+    geometry = patch.get("geometry") if isinstance(patch, dict) else None
+    return not isinstance(geometry, dict) or {"type", "coordinates"} <= geometry.keys()
+
+
+def busy(layer: Layer) -> LayerBusy:
+    """Many write the layer at once; the change may be tried again."""
     return LayerBusy(
         f"`{layer.id}` is being written by many at once; nothing was changed.",
         f"{layer.id} 正被大量写入,未作任何更改。",

@@ -23,7 +23,7 @@ from geocloud.settings import WebSettings
 
 __all__ = [
     "ITEM_PARAMETERS", "PAGE_PARAMETERS", "SERVED_CRS", "Rows", "current_relation", "read_fields", "read_item",
-    "read_question", "read_rows", "served_crs",
+    "read_question", "read_rows", "read_whole", "served_crs",
 ]  # fmt: skip
 
 Pairs = Sequence[tuple[str, str]]
@@ -66,8 +66,8 @@ def read_question(pairs: Pairs, layer: Layer, file_format: str, settings: WebSet
         pairs = [(k, v) for k, v in pairs if v]
     given = _known(pairs, layer, PAGE_PARAMETERS)
     most = settings.html_page_max if file_format == "html" else settings.page_max
-    limit = min(_integer(given, "limit", settings.page_default, 1, None), most)
-    offset = _integer(given, "offset", 0, 0, settings.offset_max)
+    limit = min(read_whole(given, "limit", settings.page_default, 1, None), most)
+    offset = read_whole(given, "offset", 0, 0, settings.offset_max)
     sort = _sort(given.get("sortby"), layer, settings)
     output = _output(given, layer, file_format)
     binder = Binder()
@@ -186,7 +186,8 @@ def unknown_parameter(name: str, allowed: Sequence[str]) -> InvalidParameter:
     )
 
 
-def _integer(given: dict[str, str], name: str, default: int, least: int, most: int | None) -> int:
+def read_whole(given: Mapping[str, str], name: str, default: int, least: int, most: int | None) -> int:
+    """A parameter that is a whole number within limits."""
     text = given.get(name)
     if text is None:
         return default

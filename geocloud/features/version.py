@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-__all__ = ["Version", "named_versions"]
+__all__ = ["Version", "named_versions", "read_version"]
 
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -49,6 +49,13 @@ def named_versions(if_match: str) -> list[Version] | None:
     if if_match.strip() == "*":
         return None
     return list(_versions(part.strip() for part in if_match.split(",")))
+
+
+def read_version(text: str) -> Version | None:
+    """The version that `Version.text` wrote; None for anything else."""
+    written, _, holds = text.partition(".")
+    known, valid = _read(written), _read(holds)
+    return None if known is None or valid is None else Version(known, valid)
 
 
 def _versions(tags: Iterable[str]) -> Iterable[Version]:

@@ -7,6 +7,7 @@ no longer current, `geocloud.expect_row` raises and the statement leaves no trac
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 
 from geocloud.catalogue.registry import Layer
@@ -15,12 +16,24 @@ from geocloud.features.query import Output, Statement, feature_text
 from geocloud.features.rows import Rows, sql_type
 from geocloud.features.version import Version
 
-__all__ = ["base_statement", "delete_statement", "insert_statement", "update_statement"]
+__all__ = [
+    "Said", "base_statement", "delete_statement", "insert_statement", "instant", "told", "update_statement",
+]  # fmt: skip
 
 _INFINITE = {datetime.min: "-infinity", datetime.max: "infinity"}
 
 
-def insert_statement(layer: Layer, rows: Rows, output: Output, valid_from: datetime | None) -> Statement:
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What the database is told of a change: from when it holds in the city (None: now), whether what it replaces was
+    never so, and who makes it."""
+
+    at: datetime | None = None
+    correction: bool = False
+    by: str = ""
+
+
+def insert_statement(layer: Layer, rows: Rows, output: Output, said: Said, until: datetime | None = None) -> Statement:
     """All rows, each returned as fid, sys_from, valid_from and text, in the order they came."""
     binder = Binder()
     columns, arrays = [], []
@@ -34,20 +47,22 @@ def insert_statement(layer: Layer, rows: Rows, output: Output, valid_from: datet
         arrays.append(binder.bind(rows.geometry, "bytea[]"))
         picked.append(f"ST_GeomFromWKB(u.c{len(picked)}, 4490)")
     names = ", ".join(f"c{i}" for i in range(len(arrays)))
-    start = f"coalesce({_moment(binder, valid_from)}, geocloud.stamp())"
+    start = f"coalesce({instant(binder, said.at)}, geocloud.stamp())"
     insert = (
-        f"INSERT INTO {layer.table} ({', '.join(columns)}, valid_from) SELECT {', '.join(picked)}, {start} "
-        f"FROM unnest({', '.join(arrays)}) WITH ORDINALITY u ({names}, place) ORDER BY u.place "
+        f"INSERT INTO {layer.table} ({', '.join(columns)}, valid_from, valid_to) "
+        f"SELECT {', '.join(picked)}, {start}, {instant(binder, until or datetime.max)} "
+        f"FROM said, unnest({', '.join(arrays)}) WITH ORDINALITY u ({names}, place) ORDER BY u.place "
         f"RETURNING {_returned(layer)}"
     )
     text = feature_text(layer, output)
-    sql = f"WITH w AS ({insert}) SELECT t.fid, t.sys_from, t.valid_from, {text} FROM w t ORDER BY t.fid"
+    sql = (
+        f"WITH {told(binder, said)}, w AS ({insert}) "
+        f"SELECT t.fid, t.sys_from, t.valid_from, {text} FROM w t ORDER BY t.fid"
+    )
     return Statement(sql, binder.args)
 
 
-def update_statement(
-    layer: Layer, fid: int, version: Version, rows: Rows, output: Output, at: datetime | None, correction: bool
-) -> Statement:
+def update_statement(layer: Layer, fid: int, version: Version, rows: Rows, output: Output, said: Said) -> Statement:
     """The one row of `rows` put in place of a version: fid, sys_from, valid_from and text of the new one."""
     binder = Binder()
     sets = []
@@ -63,17 +78,17 @@ def update_statement(
     )
     text = feature_text(layer, output)
     sql = (
-        f"WITH {_said(binder, at, correction)}, w AS ({update}) "
+        f"WITH {told(binder, said)}, w AS ({update}) "
         f"SELECT geocloud.expect_row(t.fid), t.sys_from, t.valid_from, {text} FROM (SELECT 1) one LEFT JOIN w t ON true"
     )
     return Statement(sql, binder.args)
 
 
-def delete_statement(layer: Layer, fid: int, version: Version, at: datetime | None, correction: bool) -> Statement:
+def delete_statement(layer: Layer, fid: int, version: Version, said: Said) -> Statement:
     """A version taken out of what is believed: fid, and the stamp of the write."""
     binder = Binder()
     sql = (
-        f"WITH {_said(binder, at, correction)}, w AS (DELETE FROM {layer.table} t USING said "
+        f"WITH {told(binder, said)}, w AS (DELETE FROM {layer.table} t USING said "
         f"WHERE {_is(binder, fid, version)} RETURNING t.fid, geocloud.stamp() AS stamp) "
         "SELECT geocloud.expect_row(w.fid), w.stamp FROM (SELECT 1) one LEFT JOIN w ON true"
     )
@@ -95,20 +110,21 @@ def base_statement(layer: Layer, fid: int, version: Version) -> Statement:
 
 
 def _is(binder: Binder, fid: int, version: Version) -> str:
-    written, holds = _moment(binder, version.sys_from), _moment(binder, version.valid_from)
+    written, holds = instant(binder, version.sys_from), instant(binder, version.valid_from)
     return f"t.fid = {binder.bind(fid, 'bigint')} AND t.sys_from = {written} AND t.valid_from = {holds}"
 
 
-def _said(binder: Binder, at: datetime | None, correction: bool) -> str:
+def told(binder: Binder, said: Said) -> str:
     """What the triggers are told of the change; set for the statement's own transaction, before any row is written."""
-    moment = "" if at is None else at.isoformat()
+    moment = "" if said.at is None else said.at.isoformat()
     return (
         f"said AS MATERIALIZED (SELECT set_config('geocloud.valid_at', {binder.bind(moment, 'text')}, true), "
-        f"set_config('geocloud.change', {binder.bind('correction' if correction else '', 'text')}, true))"
+        f"set_config('geocloud.change', {binder.bind('correction' if said.correction else '', 'text')}, true), "
+        f"set_config('geocloud.by', {binder.bind(said.by, 'text')}, true))"
     )
 
 
-def _moment(binder: Binder, moment: datetime | None) -> str:
+def instant(binder: Binder, moment: datetime | None) -> str:
     """A time as text: the first and last of the calendar stand for what is infinite."""
     text = None if moment is None else _INFINITE.get(moment.replace(tzinfo=None), moment.isoformat())
     return f"{binder.bind(text, 'text')}::timestamptz"

@@ -18,6 +18,7 @@ from geocloud.ogc import (
     openapi_search,
     openapi_styles,
     openapi_tiles,
+    openapi_versions,
 )
 from geocloud.ogc.context import CRS84, CRS_URIS, STORAGE_CRS, Context, Document
 from geocloud.ogc.openapi_schemas import schemas
@@ -89,6 +90,7 @@ def _paths(ctx: Context) -> Document:
         f"{one}/items/{{featureId}}": get.item(),
         **openapi_archives.paths(ctx),
         **openapi_changes.paths(ctx),
+        **openapi_versions.paths(ctx),
         **openapi_map.paths(ctx),
         **openapi_measure.paths(ctx),
         **openapi_h3.paths(ctx),

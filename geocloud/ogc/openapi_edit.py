@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 from geocloud.ogc.context import CRS84, Context, Document
+from geocloud.ogc.openapi_versions import version_parameter
 
 __all__ = ["add_editing"]
 
 _GEOJSON, _JSON, _PROBLEM = "application/geo+json", "application/json", "application/problem+json"
 _ITEMS, _ITEM = "/collections/{collectionId}/items", "/collections/{collectionId}/items/{featureId}"
+_VERSION = f"{_ITEM}/versions/{{version}}"
 
 
 def add_editing(ctx: Context, definition: Document) -> Document:
@@ -52,6 +54,21 @@ def add_editing(ctx: Context, definition: Document) -> Document:
             "204": {"description": say("已修改", "Updated, as `Prefer` asked without the feature")},
         },
     )
+    paths[_VERSION]["patch"] = _operation(
+        ctx,
+        "updateVersion",
+        say("更正一个版本", "Correct a version"),
+        say(
+            "该版本的起讫时间（valid-from、valid-to）与取值；相邻版本随之让出或接管时段。",
+            "When the version held (`valid-from`, `valid-to`) and what it says; its neighbours give or take the time.",
+        ),
+        body={"required": True, "content": {"application/merge-patch+json": {"schema": {"type": "object"}}}},
+        done={
+            "200": _now(ctx),
+            "204": {"description": say("已更正", "Corrected, as `Prefer` asked without the feature")},
+        },
+    )
+    paths[_VERSION]["patch"]["parameters"].insert(2, version_parameter(ctx))
     paths[_ITEM]["delete"] = _operation(
         ctx,
         "deleteItem",
@@ -144,6 +161,19 @@ def _parameters(ctx: Context, *, one: bool, body: bool) -> list[Document]:
             "description": say(
                 "更改自何时生效（RFC 3339 时刻或日期），默认为现在",
                 "From when the change holds in the city (RFC 3339 instant or date); now if not given",
+            ),
+            "schema": text,
+        }
+    )
+    listed.append(
+        {
+            "name": "valid-to",
+            "in": "query",
+            "required": False,
+            "description": say(
+                "更改至何时为止，此后恢复原样；与 change=correction 同用时更正过去的一段时间",
+                "Until when the change holds, after which what was there holds again; with change=correction a time of "
+                "the past is corrected",
             ),
             "schema": text,
         }

@@ -136,9 +136,6 @@ def _differs(feature: Document) -> bool:
 
 def _item(ctx: Context, document: Document, view: _View, extra: Content) -> Content:
     layer = ctx.catalogue.layer(extra["collection"])
-    properties = document.get("properties") or {}
-    named = [layer.spec.style.label, *layer.spec.key]
-    label = next((str(properties[n]) for n in named if n and properties.get(n) is not None), str(document["id"]))
     geometry = document.get("geometry") or {}
     position = geometry["coordinates"][:2] if geometry.get("type") == "Point" else []
     place = (*position, *position) if position and _drawable(view) else None
@@ -148,9 +145,57 @@ def _item(ctx: Context, document: Document, view: _View, extra: Content) -> Cont
         # A point alone says nothing; against the city it does.
         "locator": drawing.locator(ctx.settings.city.city_bbox, place) if place else None,
         **_columns(layer, [document]),
-        "label": label,
+        "label": _label(layer, document),
+        "version": {k: _told(ctx, v) for k, v in document["version"].items() if k not in ("id", "change", "by")}
+        if "version" in document
+        else None,
+        "turns": {
+            x["rel"]: x["href"].rpartition("/")[2] for x in document.get("links", ()) if x["rel"].endswith("-version")
+        },
         "measures": _measures(ctx, document, view),
     }
+
+
+def _versions(ctx: Context, document: Document, view: _View, extra: Content) -> Content:
+    """Versions as a table: since when, until when, what changed against the one before, who wrote it."""
+    layer = ctx.catalogue.layer(extra["collection"])
+    fields = {f.name: f for f in layer.spec.visible_fields}
+    rows, before = [], None
+    for feature in document["features"]:
+        said = feature["version"]
+        changed: list[str] = []
+        if before is not None:
+            values, old = feature["properties"], before["properties"]
+            changed = [ctx.text(fields[n].title) for n in values if n in fields and values[n] != old.get(n)]
+            if feature.get("geometry") != before.get("geometry"):
+                changed.append(ctx.say("位置或图形", "place or shape"))
+        rows.append(
+            {
+                "id": said["id"],
+                "from": _told(ctx, said["validFrom"]),
+                "to": _told(ctx, said["validTo"]),
+                "known": _told(ctx, said["knownFrom"]),
+                "given_up": said["knownTo"] and _told(ctx, said["knownTo"]),
+                "by": said["by"] or "",
+                "what": ctx.say("、", ", ").join(changed),
+                "first": before is None,
+            }
+        )
+        before = feature
+    first = document["features"][0]
+    return {**_of_layer(ctx, layer), "rows": rows, "fid": first["id"], "label": _label(layer, document["features"][-1])}
+
+
+def _told(ctx: Context, text: str | None) -> str:
+    """An instant in Beijing time; an open end in words."""
+    return formats.moment(text, ctx.language) if text else ctx.say("不限", "open")
+
+
+def _label(layer: Layer, feature: Document) -> str:
+    """What a feature is called: its label, else its key, else its number."""
+    properties = feature.get("properties") or {}
+    named = [layer.spec.style.label, *layer.spec.key]
+    return next((str(properties[n]) for n in named if n and properties.get(n) is not None), str(feature["id"]))
 
 
 def _drawn(ctx: Context, layer: Layer, features: list[Document], view: _View, size: tuple[float, float]) -> Content:
@@ -282,6 +327,7 @@ PAGES: dict[str, Callable[[Context, Document, _View, Content], Content]] = {
     "schema": _properties,
     "items": _items,
     "item": _item,
+    "versions": _versions,
     "changes": _changes,
     "openapi": _openapi,
     "error": _error,

@@ -24,6 +24,7 @@ _TITLES = {
     "unknown-collection": ("没有这个数据集", "No such collection"),
     "unknown-layer": ("没有这个图层", "No such layer"),
     "unknown-item": ("没有这个要素", "No such feature"),
+    "item-ended": ("要素已终止", "The feature has ended"),
     "unknown-tile": ("没有这个瓦片", "No such tile"),
     "not-seeded": ("尚无瓦片档案", "No tile archive yet"),
     "not-acceptable": ("不提供这种格式", "Format not offered"),

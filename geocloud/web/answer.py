@@ -32,7 +32,7 @@ _SHARED: Headers = [
     (b"access-control-allow-origin", b"*"),
     (
         b"access-control-expose-headers",
-        b"content-crs, content-range, link, location, etag, ogc-numbermatched, ogc-numberreturned",
+        b"content-crs, content-range, link, location, etag, memento-datetime, ogc-numbermatched, ogc-numberreturned",
     ),
     (b"x-content-type-options", b"nosniff"),
     (b"vary", b"accept, accept-encoding, accept-language"),
@@ -220,7 +220,8 @@ def _headers(answer: Answer, encoding: str, length: int | None = -1) -> Headers:
         headers.append((b"content-encoding", encoding.encode()))
     if answer.etag:
         headers.append((b"etag", _tagged(answer.etag.encode(), encoding)))
-        headers.append((b"cache-control", b"no-cache"))
+        if not any(k == b"cache-control" for k, _ in answer.headers):
+            headers.append((b"cache-control", b"no-cache"))
     return headers
 
 

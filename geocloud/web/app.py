@@ -25,6 +25,7 @@ from geocloud.errors import (
     Forbidden,
     GeocloudError,
     InvalidParameter,
+    ItemEnded,
     KeyConflict,
     LayerBusy,
     NotAcceptable,
@@ -43,7 +44,22 @@ from geocloud.errors import (
 )
 from geocloud.features.request import unknown_parameter
 from geocloud.settings import Settings
-from geocloud.web import archives, change_feed, changes, edit, events, h3, measure, qgis, search, styles, tiles, times
+from geocloud.web import (
+    archives,
+    change_feed,
+    change_tiles,
+    changes,
+    edit,
+    events,
+    h3,
+    measure,
+    qgis,
+    search,
+    styles,
+    tiles,
+    times,
+    versions,
+)
 from geocloud.web.answer import Answer, etag_of, is_match, send_answer, send_kept, send_not_modified
 from geocloud.web.ask import Ask, Receive, Scope, Send
 from geocloud.web.assets import Assets
@@ -60,6 +76,7 @@ STATUS: tuple[tuple[type[Exception], int], ...] = (
     (UnknownCollection, 404),
     (UnknownItem, 404),
     (UnknownTile, 404),
+    (ItemEnded, 410),
     (NotSeeded, 404),
     (NotAcceptable, 406),
     (TooLarge, 413),
@@ -116,12 +133,14 @@ class _Application:
             ("/health", _health),
             *changes.ROUTES,
             *change_feed.ROUTES,
+            *change_tiles.ROUTES,
             *events.ROUTES,
             *archives.ROUTES,
             *tiles.ROUTES,
             *MAP_ROUTES,
             *measure.ROUTES,
             *times.ROUTES,
+            *versions.ROUTES,
             *h3.ROUTES,
             *qgis.ROUTES,
             *search.ROUTES,
@@ -131,7 +150,7 @@ class _Application:
             [
                 Route("/collections/{collection}/items", _Endpoint(self, _items, edit.ITEMS)),
                 Route("/collections/{collection}/items/{fid}", _Endpoint(self, _item, edit.ITEM)),
-                *(Route(path, _Endpoint(self, handler)) for path, handler in documents),
+                *(Route(path, _Endpoint(self, handler, edit.WRITES.get(path))) for path, handler in documents),
                 Mount("/static", Assets(_STATIC)),
             ],
             redirect_slashes=True,

@@ -32,22 +32,25 @@ from geocloud.errors import (
 from geocloud.features.body import parse_json
 from geocloud.features.edit import Editor, How, Written
 from geocloud.features.literals import day_start, invalid, parse_date, parse_instant
+from geocloud.features.portions import change_portion, end_portion, move_version
+from geocloud.features.refusals import unknown_item
 from geocloud.features.request import read_item, served_crs, unknown_parameter
-from geocloud.features.version import named_versions
+from geocloud.features.version import named_versions, read_version
+from geocloud.features.writing import Said
 from geocloud.ogc.context import Context, collection_path
 from geocloud.web.answer import Answer, Headers
 from geocloud.web.ask import Ask
 from geocloud.web.items import GEOJSON, crs_uri, feature_body, item_etag, read_fid, said_in
 from geocloud.web.service import Service
 
-__all__ = ["ITEM", "ITEMS", "MERGE_PATCH", "PARAMETERS", "PREFLIGHT", "allowed", "extra_headers"]
+__all__ = ["ITEM", "ITEMS", "MERGE_PATCH", "PARAMETERS", "PREFLIGHT", "WRITES", "allowed", "extra_headers"]
 
 log = structlog.get_logger(__name__)
 
 Handler = Callable[[Service, Ask, dict[str, str]], Awaitable[Answer]]
 MERGE_PATCH = "application/merge-patch+json"
 _FEATURES = (GEOJSON, "application/json")
-PARAMETERS = ("crs", "valid-from", "change")
+PARAMETERS = ("crs", "valid-from", "valid-to", "change")
 # What a page of another host may send along (Fetch standard, CORS preflight).
 PREFLIGHT = b"authorization, content-crs, content-type, if-match, if-none-match, prefer, x-api-key"
 _RETRY_AFTER_S = 2
@@ -77,7 +80,7 @@ def extra_headers(exc: Exception) -> Headers:
 async def _create(service: Service, ask: Ask, params: dict[str, str]) -> Answer:
     layer, editor, key = await _begin(service, ask, params)
     _media_type(ask, _FEATURES)
-    how = _how(service, ask, layer, correction=False)
+    how = _how(service, ask, layer, key, correction=False)
     document = await _document(service, ask)
     written, many = await editor.create(layer, document, how)
     await _heard(service, layer, written[-1].version.sys_from)
@@ -94,6 +97,8 @@ async def _create(service: Service, ask: Ask, params: dict[str, str]) -> Answer:
 
 async def _replace(service: Service, ask: Ask, params: dict[str, str]) -> Answer:
     async def change(editor: Editor, layer: Layer, fid: int, document: Any, how: How) -> Written:
+        if how.is_portion:
+            return await change_portion(editor, layer, fid, document, how, whole=True)
         return await editor.replace(layer, fid, document, how)
 
     return await _changed(service, ask, params, _FEATURES, change)
@@ -101,6 +106,8 @@ async def _replace(service: Service, ask: Ask, params: dict[str, str]) -> Answer
 
 async def _update(service: Service, ask: Ask, params: dict[str, str]) -> Answer:
     async def change(editor: Editor, layer: Layer, fid: int, document: Any, how: How) -> Written:
+        if how.is_portion:
+            return await change_portion(editor, layer, fid, document, how, whole=False)
         return await editor.update(layer, fid, document, how)
 
     return await _changed(service, ask, params, (MERGE_PATCH,), change)
@@ -111,7 +118,7 @@ async def _delete(service: Service, ask: Ask, params: dict[str, str]) -> Answer:
     how = _how(service, ask, layer, key)
     fid = read_fid(layer, params["fid"])
     try:
-        stamp = await editor.delete(layer, fid, how)
+        stamp = await (end_portion(editor, layer, fid, how) if how.is_portion else editor.delete(layer, fid, how))
     except VersionConflict as exc:
         raise _tagged(service, ask, layer, fid, exc) from None
     await _heard(service, layer, stamp)
@@ -119,8 +126,24 @@ async def _delete(service: Service, ask: Ask, params: dict[str, str]) -> Answer:
     return Answer(b"", "text/plain", 204)
 
 
+async def _move(service: Service, ask: Ask, params: dict[str, str]) -> Answer:
+    """PATCH of a version: its own time by `valid-from` and `valid-to`, its values by a merge patch."""
+    version = read_version(params["version"])
+
+    async def change(editor: Editor, layer: Layer, fid: int, document: Any, how: How) -> Written:
+        if version is None:
+            raise unknown_item(layer, f"{fid}/versions/{params['version']}")
+        return await move_version(editor, layer, fid, version, document or None, how)
+
+    return await _changed(service, ask, params, (MERGE_PATCH,), change)
+
+
 ITEMS: dict[str, Handler] = {"POST": _create}
 ITEM: dict[str, Handler] = {"PUT": _replace, "PATCH": _update, "DELETE": _delete}
+# Other paths where features are changed.
+WRITES: dict[str, dict[str, Handler]] = {
+    "/collections/{collection}/items/{fid}/versions/{version}": {"PATCH": _move},
+}
 
 
 async def _changed(
@@ -198,8 +221,8 @@ def _media_type(ask: Ask, taken: tuple[str, ...]) -> None:
     )
 
 
-def _how(service: Service, ask: Ask, layer: Layer, key: EditKey | None = None, *, correction: bool = True) -> How:
-    """Headers and parameters of a change; a `key` asks for the version to be changed."""
+def _how(service: Service, ask: Ask, layer: Layer, who: EditKey, *, correction: bool = True) -> How:
+    """Headers and parameters of a change; a change of what is there (`correction`) asks for the version to be named."""
     names = [name for name, _ in ask.pairs]
     for name in names:
         if name not in (*PARAMETERS, "f", "lang"):
@@ -208,21 +231,31 @@ def _how(service: Service, ask: Ask, layer: Layer, key: EditKey | None = None, *
             raise invalid(name, f"`{name}` is given more than once.", f"参数 {name} 重复出现。")
     written_in = ask.header(b"content-crs").decode("latin-1").strip().removeprefix("<").removesuffix(">")
     output, _, _ = read_item([p for p in ask.pairs if p[0] == "crs"], layer)
-    at = _valid_from(ask.parameter("valid-from"), ahead=key is None)
+    start, end = (_moment(n, ask.parameter(n)) for n in ("valid-from", "valid-to"))
+    if start is not None and end is not None and end <= start:
+        raise invalid("valid-to", "`valid-to` is not after `valid-from`.", "参数 valid-to 不晚于 valid-from。")
     change = ask.parameter("change")
-    if change is not None and (change != "correction" or not correction or at is not None):
+    if change is not None and (change != "correction" or not correction):
         raise invalid(
             "change",
-            f"`change` is `{change[:40]}`, given for a new feature, or given together with `valid-from`.",
-            f"参数 change 的值“{change[:40]}”不可用,或不能用于新要素、不能与 valid-from 同时使用。",
+            f"`change` is `{change[:40]}`, or given for a new feature.",
+            f"参数 change 的值“{change[:40]}”不可用,或不能用于新要素。",
             "`correction` says that what is replaced was never so; leave it out where the city has changed.",
             "correction 表示被替换的内容从未属实;若是城市发生变化,请省略该参数。",
             allowed=["correction"],
         )
+    if correction and end is None and start is not None and start > datetime.now(UTC):
+        raise invalid(
+            "valid-from",
+            "`valid-from` lies ahead: what a feature is from a date ahead on is not planned by changing it.",
+            "valid-from 晚于现在:不能以此方式预先更改要素。",
+            "Give `valid-to` too for a change that holds for a time, or load the plan with its dates.",
+            "若更改仅在一段时间内有效,请同时给出 valid-to;或以带日期的文件入库。",
+        )
     expected = None
-    if key is not None:
+    if correction:
         if_match = ask.header(b"if-match").decode("latin-1")
-        if not if_match and key.needs_version:
+        if not if_match and who.needs_version:
             raise VersionRequired(
                 "The header If-Match is missing: a change must name the version it is made from.",
                 "缺少请求头 If-Match:更改必须指明所依据的版本。",
@@ -232,20 +265,21 @@ def _how(service: Service, ask: Ask, layer: Layer, key: EditKey | None = None, *
             )
         versions = named_versions(if_match) if if_match else None
         expected = None if versions is None else tuple(versions)
-    return How(served_crs(written_in or None, "Content-Crs"), output, at, change is not None, expected)
+    said = Said(start, change is not None, who.name)
+    return How(served_crs(written_in or None, "Content-Crs"), output, said, expected, end)
 
 
-def _valid_from(text: str | None, *, ahead: bool) -> datetime | None:
-    """`valid-from`: an instant, or a day that begins in Beijing; a change of what is there cannot lie `ahead`."""
+def _moment(name: str, text: str | None) -> datetime | None:
+    """`valid-from` or `valid-to`: an instant, or a day, which begins in Beijing."""
     if text is None:
         return None
     day = parse_date(text)
     moment = parse_instant(text) if day is None else day_start(day)
-    if moment is None or (not ahead and moment > datetime.now(UTC)):
+    if moment is None:
         raise invalid(
-            "valid-from",
-            f"`valid-from` is `{text[:40]}`, no RFC 3339 instant or date{'' if ahead else ' up to now'}.",
-            f"参数 valid-from 的值“{text[:40]}”不是{'' if ahead else '不晚于现在的'} RFC 3339 时刻或日期。",
+            name,
+            f"`{name}` is `{text[:40]}`, no RFC 3339 instant or date.",
+            f"参数 {name} 的值“{text[:40]}”不是 RFC 3339 时刻或日期。",
             "Write 2024-05-01 or 2024-05-01T08:00:00+08:00 (a `+` in a URL is written %2B).",
             "请写 2024-05-01 或 2024-05-01T08:00:00+08:00(URL 中的加号应写作 %2B)。",
         )

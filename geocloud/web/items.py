@@ -11,6 +11,7 @@ import orjson
 
 import geocloud
 from geocloud.catalogue.registry import Layer
+from geocloud.features.moment import read_moment
 from geocloud.features.pages import Page, Question, open_page
 from geocloud.features.query import Output, item_statement
 from geocloud.features.refusals import unknown_item
@@ -22,8 +23,9 @@ from geocloud.ogc.context import collection_path, link
 from geocloud.web.answer import Answer, etag_of, is_match
 from geocloud.web.ask import Ask
 from geocloud.web.service import Service
+from geocloud.web.versions import IMMUTABLE, ended, frozen, gate, memento_headers, version_links
 
-__all__ = ["crs_uri", "feature_body", "item", "item_etag", "items", "read_fid", "said_in", "validator"]
+__all__ = ["crs_uri", "feature_body", "is_frozen", "item", "item_etag", "items", "read_fid", "said_in", "validator"]
 
 FORMATS = ("json", "html", "csv")
 ITEM_FORMATS = ("json", "html")
@@ -34,10 +36,19 @@ _LARGEST_FID = 2**63 - 1
 
 
 def validator(service: Service, ask: Ask, layer: Layer, file_format: str, language: str) -> str:
-    """ETag from layer version, question, format, language and role: known before any SQL."""
+    """ETag from layer version, question, format, language and role: known before any SQL.
+
+    What was believed before the layer's last write stays so: its tag is the same at every version.
+    """
     catalogue, state = service.catalogue, layer.state
-    made_of = (geocloud.__version__, catalogue.identity, catalogue.revision, layer.id, state.version, state.epoch)
+    version = (None, None) if is_frozen(ask, layer) else (state.version, state.epoch)
+    made_of = (geocloud.__version__, catalogue.identity, catalogue.revision, layer.id, *version)
     return etag_of(*made_of, ask.path, ask.query, file_format, language, ask.host, "reader")
+
+
+def is_frozen(ask: Ask, layer: Layer) -> bool:
+    """Whether the request is about a moment of belief that can no longer change."""
+    return b"asof=" in ask.query and frozen(layer, read_moment(None, ask.parameter("asof")))
 
 
 async def items(service: Service, ask: Ask, layer: Layer, file_format: str, etag: str) -> Answer:
@@ -47,6 +58,8 @@ async def items(service: Service, ask: Ask, layer: Layer, file_format: str, etag
     page = await open_page(service.reader, question, service.counts, web)
     ctx = service.context(ask)
     headers = [(b"content-crs", f"<{crs_uri(question.query.output)}>".encode()), said_in(ctx)]
+    if is_frozen(ask, layer):
+        headers.append(IMMUTABLE)
     chunked = question.query.limit > web.stream_chunk_rows
     if file_format == "html":
         document = orjson.loads(b"".join([part async for part in _geojson(service, ask, ctx, question, page)]))
@@ -92,17 +105,28 @@ def read_fid(layer: Layer, text: str) -> int:
 async def item(service: Service, ask: Ask, layer: Layer, fid_text: str, file_format: str, language: str) -> Answer:
     """One feature as GeoJSON or HTML, or 304 where the client has this version of it."""
     output, relation, args = read_item(ask.pairs, layer)
-    statement = item_statement(layer, output, read_fid(layer, fid_text), relation, args)
+    fid = read_fid(layer, fid_text)
+    dated = b"datetime=" in ask.query or b"asof=" in ask.query
+    if not dated and (turned := await gate(service, ask, layer, fid_text, fid)) is not None:
+        return turned
+    statement = item_statement(layer, output, fid, relation, args)
     async with service.reader.lease() as conn:
         row = await conn.fetchrow(statement.sql, *statement.args)
     if row is None:
-        raise unknown_item(layer, fid_text)
-    etag = item_etag(service, ask, layer, fid_text, Version.of(row[1], row[2]), ask.query, file_format, language)
+        raise (
+            unknown_item(layer, fid_text) if dated else await ended(service, service.context(ask), layer, fid_text, fid)
+        )
+    version = Version.of(row[1], row[2])
+    etag = item_etag(service, ask, layer, fid_text, version, ask.query, file_format, language)
     if ask.if_none_match and is_match(ask.if_none_match, etag.encode()):
         return Answer(b"", "", 304, etag=etag)
     ctx = service.context(ask)
     body = feature_body(ctx, layer, fid_text, row[0])
     headers = [(b"content-crs", f"<{crs_uri(output)}>".encode()), said_in(ctx)]
+    if dated:
+        headers += memento_headers(ctx, layer, fid_text, version)
+    if is_frozen(ask, layer):
+        headers.append(IMMUTABLE)
     if file_format == "html":
         page = render("item", ctx, orjson.loads(body), path=ask.path, query=ask.pairs, collection=layer.id)
         return Answer(page.encode(), HTML, headers=headers, etag=etag, token=layer)
@@ -116,6 +140,7 @@ def feature_body(ctx: Context, layer: Layer, fid: str, text: bytes, more: Docume
         link(here, "self", GEOJSON, ctx.say("本要素", "This feature")),
         link(f"{here}?f=html", "alternate", "text/html", ctx.say("网页", "As a page")),
         link(ctx.url(collection_path(layer.id)), "collection", "application/json", ctx.text(layer.title)),
+        *version_links(ctx, layer, fid),
     ]
     extra = {"links": links} | ({"synthetic": True} if layer.synthetic else {}) | (more or {})
     return b"".join((text[:-1], b",", orjson.dumps(extra)[1:]))

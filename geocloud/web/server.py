@@ -7,6 +7,7 @@ import os
 import sys
 from typing import Any, Protocol
 
+import orjson
 import structlog
 from granian import Granian
 from granian.constants import Interfaces, Loops
@@ -63,6 +64,10 @@ def serve(settings: Settings, urls: _Urls) -> None:
     ).serve()
 
 
+def _as_json(entry: Any, default: Any = str, **_: Any) -> str:
+    return orjson.dumps(entry, default=default).decode()
+
+
 def configure_log() -> None:
     """One JSON object a line on standard error; stacks without the values of their variables."""
     structlog.configure(
@@ -71,9 +76,10 @@ def configure_log() -> None:
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(ensure_ascii=False),
+            structlog.processors.JSONRenderer(serializer=_as_json),
         ],
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
     )
 
 

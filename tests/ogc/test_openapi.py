@@ -16,6 +16,8 @@ from geocloud import ogc
 from geocloud.features.changes_request import CHANGES_PARAMETERS, CHOICE_PARAMETERS, SPAN_PARAMETERS
 from geocloud.features.request import ITEM_PARAMETERS, PAGE_PARAMETERS
 from geocloud.ogc.context import CRS_URIS
+from geocloud.web.change_tiles import CHANGE_TILE_PARAMETERS
+from geocloud.web.versions import VERSION_PARAMETERS, VERSIONS_PARAMETERS
 
 DOCUMENTS = {
     "LandingPage": lambda ctx: ogc.landing(ctx),
@@ -91,9 +93,21 @@ def test_operation_ids_are_unique(context):
             "/collections/{collectionId}/changes/summary",
             {*SPAN_PARAMETERS, *CHOICE_PARAMETERS, "f", "lang", "collectionId"},
         ),
+        (
+            "/collections/{collectionId}/items/{featureId}/versions",
+            {*VERSIONS_PARAMETERS, "f", "lang", "collectionId", "featureId"},
+        ),
+        (
+            "/collections/{collectionId}/items/{featureId}/versions/{version}",
+            {*VERSION_PARAMETERS, "f", "lang", "collectionId", "featureId", "version"},
+        ),
+        (
+            "/collections/{collectionId}/changes/tiles/{tileMatrixSetId}/{tileMatrix}/{tileRow}/{tileCol}",
+            {*CHANGE_TILE_PARAMETERS, "lang", "collectionId", "tileMatrixSetId", "tileMatrix", "tileRow", "tileCol"},
+        ),
         ("/", {"f", "lang"}),
     ],
-    ids=["items", "item", "changes", "changes-summary", "landing"],
+    ids=["items", "item", "changes", "changes-summary", "versions", "version", "change-tiles", "landing"],
 )
 def test_parameters_are_those_the_server_reads(context, path, expected):
     ctx = context()

@@ -42,6 +42,8 @@ def page_of(ctx, name, query=(), **changed):
         "schema": (lambda c: ogc.schema(c, layer), of_layer),
         "items": (lambda _: items(), {**of_layer, "path": f"/collections/{layer}/items"}),
         "item": (lambda _: feature(code="a"), {**of_layer, "path": f"/collections/{layer}/items/1"}),
+        "versions": (lambda _: versions(), {**of_layer, "path": f"/collections/{layer}/items/1/versions"}),
+        "changes": (lambda _: changes(), {**of_layer, "path": f"/collections/{layer}/changes"}),
         "error": (lambda c: ogc.problem_of_status(c, 500, "/x", id="abc"), {}),
     }
     make, extra = given[name]
@@ -51,6 +53,32 @@ def page_of(ctx, name, query=(), **changed):
 def items(*features, **more):
     found = list(features) or [feature(1, code="a", grade=1), feature(2, None, code="b", grade=2)]
     return {"type": "FeatureCollection", "features": found, "numberReturned": len(found), "links": [], **more}
+
+
+def versions():
+    found = []
+    for n, (start, end) in enumerate(((None, "2020-01-01T00:00:00Z"), ("2020-01-01T00:00:00Z", None))):
+        said = {
+            "id": f"a.{n}",
+            "validFrom": start,
+            "validTo": end,
+            "knownFrom": "2020-01-02T00:00:00Z",
+            "knownTo": None,
+        }
+        links = [{"rel": "self", "href": f"{BASE}/collections/lab.awkward/items/1/versions/a.{n}"}]
+        version = said | {"change": "update", "by": "full"}
+        found.append(feature(code="a", grade=n) | {"version": version, "links": links})
+    return items(*found)
+
+
+def changes():
+    kinds = ("added", "removed", "moved", "reshaped", "attributes")
+    what = {"change_kinds": ["attributes"], "change_fields": {"grade": {"was": 1, "is": 2}}}
+    changed = feature(code="a", grade=2)
+    changed["properties"] |= what
+    summary = {"features": {"from": 1, "to": 1}, "changed": 1, "kinds": dict.fromkeys(kinds, 0), "fields": []}
+    moments = {"from": "2020-01-01T00:00:00Z", "to": "2021-01-01T00:00:00Z", "by": "valid", "numberMatched": 1}
+    return items(changed, summary=summary | {"area_m2": None, "length_m": None}, **moments)
 
 
 def tree(html):

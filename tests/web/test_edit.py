@@ -166,7 +166,7 @@ def test_delete_ends_the_feature_and_history_keeps_it(edit: httpx.Client, table:
     fid = int(path.rsplit("/", 1)[1])
     gone = edit.delete(path, headers={"if-match": answer.headers["etag"]})
     assert gone.status_code == 204 and not gone.content
-    problem(edit.get(path), 404, "unknown-item")
+    problem(edit.get(path), 410, "item-ended")
     problem(edit.delete(path, headers={"if-match": answer.headers["etag"]}), 404, "unknown-item")
     assert table.log(fid) == ["insert", "delete"]
     assert {r["name"] for r in table.history(fid)} == {"Gone"}
@@ -502,7 +502,7 @@ def test_revoked_key_ends(edit: httpx.Client, table: Table, keys: Keys) -> None:
 def test_keys_are_in_no_log(edit: httpx.Client, keys: Keys) -> None:
     created(edit)
     text = keys.log.read_text()
-    assert '"key": "full"' in text and '"event": "created"' in text
+    assert '"key":"full"' in text and '"event":"created"' in text
     assert not any(secret in text for secret in keys.secrets)
 
 
@@ -585,7 +585,8 @@ def test_correction_says_that_it_was_never_so(edit: httpx.Client) -> None:
     ("method", "params", "name"),
     [("POST", {"valid-from": "yesterday"}, "valid-from"), ("PATCH", {"valid-from": "2999-01-01"}, "valid-from"),
      ("POST", {"change": "correction"}, "change"), ("PATCH", {"change": "undo"}, "change"),
-     ("PATCH", {"change": "correction", "valid-from": "2020-01-01"}, "change"),
+     ("PATCH", {"valid-from": "2020-01-01", "valid-to": "2019-01-01"}, "valid-to"),
+         ("PUT", {"valid-to": "soon"}, "valid-to"),
      ("POST", [("crs", "OGC:CRS84"), ("crs", "OGC:CRS84")], "crs"),
      ("POST", {"colour": "red"}, "colour"), ("POST", {"crs": "EPSG:1"}, "crs"), ("POST", {"limit": "1"}, "limit")],
 )  # fmt: skip
