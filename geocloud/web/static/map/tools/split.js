@@ -2,6 +2,7 @@
 // Split view: a second map beside the first, of another date or with other layers, under one camera.
 
 import { h, icon, ICONS } from "../dom.js";
+import { Differences } from "./differences.js";
 import { choice, labelled } from "./kit.js";
 import { overlayOf } from "./overlay.js";
 
@@ -14,11 +15,12 @@ const [LEAST, MOST] = [5, 95];
  * @property {number} at Place of the divider in percent from the left.
  * @property {string | null} date On the right; null: the same as on the left.
  * @property {string[] | null} layers On the right; null: the same as on the left.
+ * @property {boolean} diff Whether what differs between both dates is drawn.
  */
 
 /**
  * The tool `split`; what it shows is in the address as `split=50/2024-01-01/base.road,base.poi`, `-` for the same as
- * on the left.
+ * on the left, with `/diff` behind it where differences are shown.
  * @param {import("../types.js").App} app
  */
 export default function install(app) {
@@ -38,7 +40,9 @@ export default function install(app) {
   let turn = 0;
   let drawn = "";
 
-  const write = (/** @type {Split} */ s) => [s.at, s.date ?? "-", s.layers?.join(",") ?? "-"].join("/");
+  const differences = new Differences(app);
+  const write = (/** @type {Split} */ s) =>
+    [s.at, s.date ?? "-", s.layers?.join(",") ?? "-", ...(s.diff ? ["diff"] : [])].join("/");
   const change = (/** @type {Partial<Split>} */ part, step = true) =>
     app.state.set("split", write({ .../** @type {Split} */ (now), ...part }), { step });
 
@@ -68,6 +72,7 @@ export default function install(app) {
 
   function end() {
     if (!other) return;
+    differences.show(null, []);
     follow();
     follow = () => {};
     app.map.off("move", together);
@@ -90,6 +95,7 @@ export default function install(app) {
     if (!other) begin();
     place(now.at);
     tags();
+    compare();
     form();
     const wanted = write({ ...now, at: 0 });
     if (wanted === drawn) return;
@@ -132,6 +138,20 @@ export default function install(app) {
     right.textContent = say(now.date ?? mine, differs.join(t("，", ", ")) || t("图层相同", "the same layers"));
   }
 
+  /** The dates of both sides, the earlier first; null where there are no two. */
+  function span() {
+    if (!now?.date || now.layers) return null;
+    const [a, b] = [app.state.get("date"), now.date].map((x) => x?.slice(0, 10) ?? null);
+    if (a === b || !b) return null;
+    const today = new Date(Date.now() + 8 * 3_600_000).toISOString().slice(0, 10);
+    if (a === null) return b < today ? { from: b, to: null } : b > today ? { from: today, to: b } : null;
+    return a < b ? { from: a, to: b } : { from: b, to: a };
+  }
+
+  function compare() {
+    differences.show(now?.diff && other ? span() : null, other ? [app.map, other] : []);
+  }
+
   function form() {
     if (!open) return;
     const { t, words } = app;
@@ -160,8 +180,19 @@ export default function install(app) {
         else change({ layers: null, date: null });
       }),
       ...parts,
+      ...(mode === "date" ? [differ()] : []),
       h("p", { class: "hint keys" }, t("拖动地图上的分隔线；键盘选中分隔线后用左右方向键移动。", "Drag the divider on the map; with the keyboard, focus it and use the left and right arrows.")));
     if (key) /** @type {HTMLElement | null} */ (body.querySelector(`[data-value="${key}"], [id="${key}"]`))?.focus();
+  }
+
+  /** The switch for differences, and their legend. */
+  function differ() {
+    const input = /** @type {HTMLInputElement} */ (h("input", { type: "checkbox", id: "split-diff", checked: !!now?.diff,
+      disabled: !span(), onchange: () => change({ diff: input.checked }) }));
+    return h("div", { class: "split-diff" },
+      h("label", { class: "split-layer" }, input, app.t("显示差异", "Show differences")),
+      !span() && h("p", { class: "hint" }, app.t("给右侧选一个与左侧不同的日期。", "Choose a date on the right that is not that of the left.")),
+      now?.diff && span() && differences.list);
   }
 
   function box(/** @type {string} */ id) {
@@ -214,7 +245,7 @@ export default function install(app) {
     toggle(on) {
       open = on;
       if (on) {
-        if (!app.state.get("split")) app.state.set("split", write({ at: 50, date: null, layers: null }));
+        if (!app.state.get("split")) app.state.set("split", write({ at: 50, date: null, layers: null, diff: false }));
         show();
         card();
       } else {
@@ -228,10 +259,13 @@ export default function install(app) {
     if (!app.state.get("split") && open) tool.off();
     show();
   });
-  app.on("layers", () => { tags(); form(); });
+  app.on("layers", () => { tags(); compare(); form(); });
+  app.on("theme", compare);
+  app.on("time", () => { compare(); form(); });
   app.on("lang", () => {
     if (now) place(now.at);
     tags();
+    compare();
     form();
     if (open) card();
   });
@@ -248,12 +282,12 @@ export default function install(app) {
  * @returns {Split | null}
  */
 export function readSplit(text, has) {
-  const [at, date, ids] = (text ?? "").split("/");
+  const [at, date, ids, diff] = (text ?? "").split("/");
   const number = Number(at);
   if (!text || !Number.isFinite(number)) return null;
   const given = date && date !== "-" && !Number.isNaN(Date.parse(date)) ? date : null;
   const layers = ids && ids !== "-" ? ids.split(",").filter(has) : null;
-  return { at: within(number), date: given, layers };
+  return { at: within(number), date: given, layers, diff: diff === "diff" };
 }
 
 /** @param {number} at */
