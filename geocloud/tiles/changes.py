@@ -143,6 +143,11 @@ class Changes:
                 known.add(boxes, now)
         return known.reaches(box)
 
+    async def between(self, layer_id: str, after: int, upto: int) -> Change:
+        """What changed behind one version of a layer up to another, as one change."""
+        boxes, count = await self._read(layer_id, after, upto)
+        return Change(layer_id, upto, boxes, count)
+
     def listen(self, listener: Callable[[Change], None]) -> Callable[[], None]:
         """Calls `listener` for each change from now on; the answer ends that."""
         self._listeners.add(listener)

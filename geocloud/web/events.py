@@ -4,6 +4,11 @@
 An event says which collection reached which version, how many features changed, and the box they lie in; what they are
 now is asked for as always. A stream begins with the versions there are, so that a map that was away can see whether it
 missed something.
+
+A stream of a few layers can be resumed: the id of its events names the version of each layer followed
+(`base.road:12,base.poi:7`; ids of the change log would not do, because they rise in the order of commits within one
+layer only). Who comes back with it as `Last-Event-ID` is told at once, in one event a layer, of what has changed since.
+The log of one layer, entry by entry, is at `/collections/{id}/changes/feed`.
 """
 
 from __future__ import annotations
@@ -13,11 +18,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import orjson
 
-from geocloud.errors import TooLarge
 from geocloud.features.request import unknown_parameter
 from geocloud.tiles.changes import Change
 from geocloud.web.answer import Answer
 from geocloud.web.ask import Ask
+from geocloud.web.change_feed import count_stream
 from geocloud.web.service import Service
 from geocloud.web.tiles import layers_of
 
@@ -27,6 +32,8 @@ __all__ = ["ROUTES"]
 _HEAD_START_S = 0.1
 _HEARTBEAT_S = 15.0
 _QUEUE_MAX = 1_000
+# Layers whose versions an id names; of more the stream cannot be resumed.
+_NAMED_MAX = 32
 
 
 async def _events(service: Service, ask: Ask, _params: dict[str, str]) -> Answer:
@@ -36,17 +43,8 @@ async def _events(service: Service, ask: Ask, _params: dict[str, str]) -> Answer
     chosen = ask.parameter("collections")
     if chosen is not None:
         layers_of(service, {}, chosen)
-    most = service.settings.web.event_streams_max
-    if service.event_streams >= most:
-        raise TooLarge(
-            f"{most} event streams are open already.",
-            f"已有 {most} 个事件流连接,达到上限。",
-            todo_en="Try again later, or ask the operator to raise GEOCLOUD_EVENT_STREAMS_MAX.",
-            todo_zh="请稍后再试,或请管理员调高 GEOCLOUD_EVENT_STREAMS_MAX。",
-            limit=most,
-        )
+    count_stream(service)
     wanted = frozenset(chosen.split(",")) if chosen else None
-    service.event_streams += 1
     inbox: asyncio.Queue[Change] = asyncio.Queue(_QUEUE_MAX)
 
     def listener(change: Change) -> None:
@@ -62,15 +60,23 @@ async def _events(service: Service, ask: Ask, _params: dict[str, str]) -> Answer
         service.event_streams -= 1
 
     headers = [(b"cache-control", b"no-store"), (b"x-accel-buffering", b"no")]
-    return Answer(_stream(service, inbox, wanted), "text/event-stream; charset=utf-8", headers=headers, done=done)
+    seen = _seen(ask.header(b"last-event-id"))
+    return Answer(_stream(service, inbox, wanted, seen), "text/event-stream; charset=utf-8", headers=headers, done=done)
 
 
 async def _stream(
-    service: Service, inbox: asyncio.Queue[Change], wanted: frozenset[str] | None
+    service: Service, inbox: asyncio.Queue[Change], wanted: frozenset[str] | None, seen: dict[str, int]
 ) -> AsyncIterator[bytes]:
     layers = service.catalogue.layers.values()
     versions = {x.id: x.state.version for x in layers if wanted is None or x.id in wanted}
-    yield b"retry: 2000\nevent: versions\ndata: " + orjson.dumps(versions) + b"\n\n"
+    yield b"retry: 2000\n" + _id(versions) + b"event: versions\ndata: " + orjson.dumps(versions) + b"\n\n"
+    while not service.changes.settled(seen):
+        # What this worker keeps of older versions is put out first.
+        await asyncio.sleep(_HEAD_START_S)
+    for name, since in seen.items():
+        if since < versions.get(name, 0):
+            missed = await service.changes.between(name, since, versions[name])
+            yield _id(versions) + _event(missed)
     while not service.stopping.is_set():
         try:
             change = await asyncio.wait_for(_next(service, inbox), _HEARTBEAT_S)
@@ -80,8 +86,30 @@ async def _stream(
         if change is None:
             return
         await asyncio.sleep(_HEAD_START_S)
-        data = {"collection": change.collection, "version": change.version, "bbox": change.bbox, "count": change.count}
-        yield b"event: change\ndata: " + orjson.dumps(data) + b"\n\n"
+        versions[change.collection] = max(change.version, versions.get(change.collection, 0))
+        yield _id(versions) + _event(change)
+
+
+def _event(change: Change) -> bytes:
+    data = {"collection": change.collection, "version": change.version, "bbox": change.bbox, "count": change.count}
+    return b"event: change\ndata: " + orjson.dumps(data) + b"\n\n"
+
+
+def _id(versions: dict[str, int]) -> bytes:
+    """The line that names where a stream is; none where it follows too many layers to name."""
+    if not 0 < len(versions) <= _NAMED_MAX:
+        return b""
+    return b"id: " + ",".join(f"{name}:{n}" for name, n in versions.items()).encode() + b"\n"
+
+
+def _seen(text: bytes) -> dict[str, int]:
+    """Versions by layer out of an id; what is not one is left out, as the stream then begins like any other."""
+    found = {}
+    for part in text.decode("latin-1").split(",")[:_NAMED_MAX]:
+        name, _, number = part.partition(":")
+        if number.isascii() and number.isdigit() and len(number) < 19:
+            found[name] = int(number)
+    return found
 
 
 async def _next(service: Service, inbox: asyncio.Queue[Change]) -> Change | None:

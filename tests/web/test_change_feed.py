@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import random
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -179,3 +180,37 @@ def test_no_more_streams_than_allowed(narrow: str) -> None:
             again.close()
             if status == 200:
                 break
+
+
+def test_news_of_a_few_layers_resume_where_they_were(base: str, city: City) -> None:
+    address = f"{base}/events?collections=test.site,test.zone"
+
+    def first(count: int, headers: dict[str, str]) -> list[tuple[str, str, Any]]:
+        found: list[tuple[str, str, Any]] = []
+        with httpx.stream("GET", address, headers=headers, timeout=60) as answer:
+            event: dict[str, str] = {}
+            for line in answer.iter_lines():
+                name, _, value = line.partition(": ")
+                event = event | {name: value} if line else event
+                if not line and "data" in event:
+                    found.append((event["id"], event["event"], json.loads(event["data"])))
+                    event = {}
+                if len(found) == count:
+                    break
+        return found
+
+    ((at, name, versions),) = first(1, {})
+    assert name == "versions" and at == ",".join(f"{k}:{v}" for k, v in versions.items())
+    for n in range(3):
+        city.run("UPDATE test.site SET name = %s WHERE fid IN (7, 8)", f"away {n}")
+    end = time.monotonic() + 30
+    while True:
+        (at_now, _, now), *_ = first(1, {})
+        if now["test.site"] == versions["test.site"] + 3:
+            break
+        assert time.monotonic() < end
+    _, (again, name, data) = first(2, {"last-event-id": at})
+    assert (name, data["collection"], data["count"]) == ("change", "test.site", 6)
+    assert data["version"] == versions["test.site"] + 3 and again == at_now and data["bbox"]
+    # An id that is none begins like any other stream.
+    assert first(1, {"last-event-id": "nonsense"})[0][1] == "versions"
