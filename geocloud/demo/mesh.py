@@ -17,20 +17,21 @@ import shapely
 from geocloud.demo.city import City
 from geocloud.demo.columns import Shapes
 from geocloud.demo.facts import Floats, Ints
+from geocloud.demo.land import noise
 from geocloud.demo.streets import UNIT
 
 __all__ = ["NOISE_M", "TOLERANCE_M", "Mesh", "plots_wanted"]
 
 # Lattice steps in a street unit: a step is 37.5 m.
 _FINE = 4
-_TOP = 256
+_TOP = 128
 # How far the second drawing's corners lie off, at most, and what is stated as its accuracy.
 NOISE_M = 0.6
 TOLERANCE_M = 1.0
 # Cut pieces below it are given to the neighbour with the longest common border.
 _PIECE_M2 = 2_000.0
 _METRES = np.array([89_500.0, 110_950.0])
-_WANTED = {"small": 640, "city": 300_000, "province": 300_000}
+_WANTED = {"small": 900, "city": 300_000, "province": 300_000}
 _LEAN = {"small": 0.8, "city": 1.7, "province": 1.7}
 _LEAST = {"small": 16, "city": 1, "province": 1}
 
@@ -54,15 +55,28 @@ class Mesh:
         return whole
 
     def _lonlat(self, col: Floats, row: Floats) -> Floats:
-        x, y = self.city.streets.place(np.asarray(col) / _FINE, np.asarray(row) / _FINE)
+        x, y = self._place(np.asarray(col) / _FINE, np.asarray(row) / _FINE)
         return self.city.lonlat(np.column_stack((x, y)))
+
+    def _place(self, col: Floats, row: Floats) -> tuple[Floats, Floats]:
+        """As streets lie; where there are few of them, in the small city's country, bent more."""
+        x, y = self.city.streets.place(col, row)
+        if self.city.size_name != "small":
+            return x, y
+        seats = self.city.land.seats
+        far = np.min(np.hypot(x[..., None] - seats[:, 0], y[..., None] - seats[:, 1]), axis=-1)
+        share = np.clip((far - 3_000) / 9_000, 0, 1)
+        n = self.city.number
+        dx = 1_500 * noise("plots x", n, x, y, 13_000) + 330 * noise("fine plots x", n, x, y, 4_000)
+        dy = 1_500 * noise("plots y", n, x, y, 13_000) + 330 * noise("fine plots y", n, x, y, 4_000)
+        return x + share * dx, y + share * dy
 
     @cached_property
     def _leaves(self) -> tuple[Ints, Ints, Ints]:
         """Column, row and side of the quadtree's leaves that touch the district, in lattice steps."""
         width, height = (n * _FINE for n in self.city.streets.shape)
         col, row = (a.ravel() for a in np.meshgrid(np.arange(0, width, _TOP), np.arange(0, height, _TOP)))
-        near = shapely.buffer(shapely.simplify(self.district, 0.002), 0.006)
+        near = shapely.buffer(shapely.simplify(self.district, 0.002), 0.012)
         keep = shapely.intersects(near, _squares(self, col, row, _TOP))
         col, row = col[keep], row[keep]
         name = self.city.size_name
@@ -103,7 +117,7 @@ class Mesh:
         peak = np.full(col.shape, 0.0012)
         for dx in at:
             for dy in at:
-                place = self.city.streets.place((col + side * dx) / _FINE, (row + side * dy) / _FINE)
+                place = self._place((col + side * dx) / _FINE, (row + side * dy) / _FINE)
                 peak = np.maximum(peak, self.city.land.density(*place))
         return peak
 
@@ -183,7 +197,7 @@ class Mesh:
     def centre(self) -> Floats:
         """A place inside each plot in plane metres, (n, 2)."""
         col, row, side = (a[self._parts[1]] for a in self._leaves)
-        x, y = self.city.streets.place((col + side / 2) / _FINE, (row + side / 2) / _FINE)
+        x, y = self._place((col + side / 2) / _FINE, (row + side / 2) / _FINE)
         return np.column_stack((x, y))
 
     def apart(self, plots: Ints, taken: set[int], wanted: int) -> list[int]:

@@ -194,7 +194,8 @@ class Plans:
             small & (density > 0.1), homes, np.where(small & (density > 0.012) & (draw < 0.35), VILLAGE, open_land)
         )
         mined = (open_land == CROP) & (built == CROP) & (mix > 0.996)
-        return np.asarray(np.where(mined, MINE, built))
+        wet = shapely.contains_xy(self.city.land.lake, x, y)
+        return np.asarray(np.where(wet, WATER, np.where(mined, MINE, built)))
 
     @cached_property
     def town(self) -> Any:

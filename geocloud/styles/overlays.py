@@ -68,6 +68,7 @@ def draw_overlay(d: Drawing) -> None:
 
 def _areas(d: Drawing, color: Any) -> None:
     style, label = d.layer.spec.style, d.layer.spec.style.label
+    width = style.width or 1.0
     edge = mixed(data_color(style.color, dark=d.dark), d.colors.ink, 0.3) if not style.color_by else color
     d.add(
         40, "fill", "fill", "overlay", filter=POLYGONS,
@@ -77,7 +78,8 @@ def _areas(d: Drawing, color: Any) -> None:
     d.add(
         56, "outline", "line", "overlay", filter=["all", SINGLE, POLYGONS],
         layout={"line-join": "round"},
-        paint={"line-color": edge, "line-width": interpolated({10: 0.4, 14: style.width or 1.0, 18: 2.0}),
+        paint={"line-color": edge,
+               "line-width": interpolated({10: max(0.4, round(0.45 * width, 2)), 14: width, 18: max(2.0, width + 1)}),
                "line-opacity": 0.9},
     )  # fmt: skip
     if label and "point" not in d.layer.spec.geometry:
