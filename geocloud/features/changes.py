@@ -174,8 +174,10 @@ class _Names:
         return ", ".join([*names, *(["wgeom", "igeom"] if self.drawn else [])])
 
     def bare(self) -> str:
+        """What a condition can name."""
         names = [quote_identifier(f.name) for f in self.fields]
-        return ", ".join(["t.fid", *(f"t.{n}" for n in names), *(["t.geom"] if self.drawn else [])])
+        times = ["t.valid_from", "t.valid_to", "t.sys_from"]
+        return ", ".join(["t.fid", *(f"t.{n}" for n in names), *times, *(["t.geom"] if self.drawn else [])])
 
 
 def joined(query: ChangesQuery, binder: Binder) -> tuple[str, str]:

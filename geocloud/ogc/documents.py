@@ -172,6 +172,9 @@ def _links(ctx: Context, layer: Layer) -> list[Document]:
         links.append(link(f"{here}/tiles", f"{REL}tilesets-vector", _JSON, say("矢量瓦片", "Vector tiles")))
     if layer.spec.geometry == "point":
         links.append(link(f"{here}/h3", "related", _GEOJSON, say("按 H3 网格统计", "Counted by H3 cells")))
+    links.append(
+        link(f"{here}/changes?f=html", "related", _HTML, say("两个日期之间的变化", "What changed between two dates"))
+    )
     for licence in dict.fromkeys(s.licence for s in layer.sources):
         if address := licence_url(licence):
             links.append(link(address, "license", _HTML, say(f"许可：{licence}", f"Licence: {licence}")))

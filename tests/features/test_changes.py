@@ -26,7 +26,7 @@ from geocloud.catalogue.publish import sync
 from geocloud.catalogue.registry import Layer
 from geocloud.catalogue.spec import LayerSpec
 from geocloud.db.cluster import Urls
-from geocloud.features.changes import KINDS, ChangesQuery, Span, State
+from geocloud.features.changes import KINDS, ChangesQuery, Span, State, changes_statement, summary_statement
 from geocloud.features.changes_read import ChangesSummary, read_changes, summarise_changes
 from geocloud.features.query import Output
 from geocloud.geodesy.area import areas, ellipsoid, lengths
@@ -433,3 +433,48 @@ def test_areas_of_postgis_are_those_of_the_ellipsoid(urls: Urls) -> None:
     array = np.array(shapes, dtype=object)
     assert np.allclose(found[:, 0], areas(array), rtol=1e-9, atol=0)
     assert np.allclose(found[:, 1], lengths(array), rtol=1e-9, atol=0)
+
+
+PLANS: dict[str, tuple[Span, set[str]]] = {
+    "two dates": (Span(State(YEARS[2]), State(YEARS[4])), {"plot begun", "plot closed", "lab.plot closed"}),
+    "two dates as believed at a moment": (
+        Span(State(YEARS[2], YEARS[18]), State(YEARS[4], YEARS[18])),
+        {"plot begun", "plot closed", "lab.plot given up"},
+    ),
+    "two beliefs of a date": (
+        Span(State(YEARS[9], YEARS[17]), State(YEARS[9], YEARS[18])),
+        {"plot learnt", "lab.plot given up"},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", PLANS)
+def test_candidates_come_from_indexes(lab: Lab, name: str) -> None:
+    """With indexes at hand that serve each condition, no table is read through: a tiny one would be otherwise."""
+    span, expected = PLANS[name]
+
+    async def plan() -> str:
+        async with lab.conn.transaction():
+            await lab.conn.execute("SET LOCAL enable_seqscan = off")
+            text = ""
+            for statement in (changes_statement(query_of("plot", span)), summary_statement(query_of("plot", span))):
+                rows = await lab.conn.fetch(f"EXPLAIN (COSTS OFF) {statement.sql}", *statement.args)
+                text += "\n".join(r[0] for r in rows)
+            return text
+
+    text = lab.loop.run_until_complete(plan())
+    assert not [line for line in text.splitlines() if "Seq Scan on" in line and "plot" in line], text
+    assert {i for i in expected if f"{i}" not in text.replace('"', "")} == set(), text
+
+
+def test_a_condition_may_name_the_times(lab: Lab) -> None:
+    span = Span(State(YEARS[2]), State(YEARS[18]))
+    before, after = lab.state("plot", span.before), lab.state("plot", span.after)
+    late = YEARS[10]
+    query = query_of("plot", span, where='"valid_from" >= $1::timestamptz', args=(late,), limit=1000)
+    features, _ = ask(lab, query)
+    chosen = {
+        f for f in _expected(before, after)
+        if any(s.get(f) is not None and s[f]["valid_from"] >= late for s in (before, after))
+    }  # fmt: skip
+    assert {f["id"] for f in features} == chosen and chosen

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 
 import httpx
+import mapbox_vector_tile
 import psycopg2
 import pytest
 
@@ -186,3 +187,35 @@ def test_not_sent_again_while_the_layer_is_the_same(web: httpx.Client) -> None:
     first = web.get(SITES, params=YEAR)
     assert web.get(SITES, params=YEAR, headers={"if-none-match": first.headers["etag"]}).status_code == 304
     assert "etag" not in web.get(SITES, params={"from": "2024-12-31"}).headers
+
+
+def test_tiles_of_changes(web: httpx.Client) -> None:
+    """Every change is in the tiles that cover the sites, once; the shape of before is told apart."""
+    seen: dict[int, str] = {}
+    before = 0
+    for row in range(98, 102):
+        for col in range(208, 214):
+            answer = web.get(f"{SITES}/tiles/WebMercatorQuad/8/{row}/{col}", params=YEAR)
+            assert answer.status_code in (200, 204)
+            for f in mapbox_vector_tile.decode(answer.content).get("test.site", {"features": []})["features"]:
+                assert "overview" not in f["properties"]
+                if f["properties"]["change"] == "before":
+                    before += 1
+                else:
+                    seen[f["id"]] = f["properties"]["change"]
+    assert len(seen) == 355 and before >= 40
+    assert {k: list(seen.values()).count(k) for k in set(seen.values())} == {
+        "attributes": 280, "moved": 40, "removed": 25, "added": 10
+    }  # fmt: skip
+    tile = f"{SITES}/tiles/WebMercatorQuad/8/100/210"
+    first = web.get(tile, params=YEAR)
+    assert first.headers["content-type"] == "application/vnd.mapbox-vector-tile"
+    assert web.get(tile, params=YEAR, headers={"if-none-match": first.headers["etag"]}).status_code == 304
+    assert web.get(tile).status_code == 400
+    assert web.get(tile, params={**YEAR, "bbox": "1,2,3,4"}).json()["parameter"] == "bbox"
+    assert web.get(f"{SITES}/tiles/WebMercatorQuad/8/999/210", params=YEAR).status_code == 404
+
+
+def test_a_filter_may_name_the_times(web: httpx.Client) -> None:
+    found, _ = walk(web, SITES, **YEAR, filter="valid_from > TIMESTAMP('2025-01-01T00:00:00Z')", limit=1000)
+    assert {f["id"] for f in found} == {*range(1, 321), *range(5001, 5011)}
