@@ -52,12 +52,14 @@ async def _changes(service: Service, ask: Ask, params: dict[str, str]) -> Answer
     query = replace(question.query, with_before=True) if file_format == "html" else question.query
     async with service.reader.lease() as conn:
         page = await read_changes(conn, query)
+        matched = page.total
+        if (position := question.position) is not None:
+            matched = position.matched or 0
+            if position.version != question.version:
+                matched = (await read_changes(conn, replace(query, after=None, limit=1))).total
         if file_format == "html":
             summary = await summarise_changes(conn, question.query)
     ctx = service.context(ask)
-    matched = page.total
-    if question.position is not None and question.position.matched is not None:
-        matched = question.position.matched
     links = _links(service, ctx, pairs, question, page, matched, file_format)
     headers = [(b"content-crs", f"<{crs_uri(question.query.output)}>".encode()), said_in(ctx)]
     if file_format == "csv":

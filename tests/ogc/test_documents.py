@@ -76,7 +76,10 @@ def test_every_collection_link_of_ours_leads_to_a_path_of_the_api(context):
     assert {templated(href) for href in ours} == {
         "/",
         "/collections/{collectionId}",
-        *(f"/collections/{{collectionId}}/{n}" for n in ("items", "queryables", "sortables", "schema", "tiles", "changes")),
+        *(
+            f"/collections/{{collectionId}}/{n}"
+            for n in ("items", "queryables", "sortables", "schema", "tiles", "changes")
+        ),
     }
     assert {templated(href) for href in ours} <= paths
 

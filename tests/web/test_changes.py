@@ -6,6 +6,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+import time
 from collections.abc import Iterator
 
 import httpx
@@ -219,3 +220,13 @@ def test_tiles_of_changes(web: httpx.Client) -> None:
 def test_a_filter_may_name_the_times(web: httpx.Client) -> None:
     found, _ = walk(web, SITES, **YEAR, filter="valid_from > TIMESTAMP('2025-01-01T00:00:00Z')", limit=1000)
     assert {f["id"] for f in found} == {*range(1, 321), *range(5001, 5011)}
+
+
+def test_how_many_there_are_is_counted_again_after_a_write(web: httpx.Client, changed: City) -> None:
+    page = web.get(SITES, params={**YEAR, "limit": 300}).json()
+    changed.run("SET LOCAL geocloud.valid_at = '2025-08-01Z'; DELETE FROM test.site WHERE fid = 900")
+    following = next(x["href"] for x in page["links"] if x["rel"] == "next")
+    end = time.monotonic() + 30
+    while (found := web.get(following).json())["numberMatched"] != page["numberMatched"] + 1:
+        assert time.monotonic() < end
+    assert 900 in {f["id"] for f in found["features"]}
