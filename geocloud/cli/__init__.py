@@ -25,6 +25,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "load": ("Load a file into a layer", "把文件导入图层"),
     "check": ("Check a file without any database", "不连数据库检查文件"),
     "changes": ("Show what differs in a layer between two dates", "查看图层在两个日期之间的变化"),
+    "restore": ("Bring features or a layer back to an earlier state", "把要素或图层恢复到以前的状态"),
     "layers": ("Publish, list, show and make layer definitions", "发布、列出、查看、新建图层定义"),
     "demo": ("Fill the database with the synthetic demo city", "用合成的示例城市填充数据库"),
     "keys": ("Make, list and revoke keys for editing over HTTP", "生成、列出、吊销在线编辑的密钥"),

@@ -197,16 +197,22 @@ class Editor:
     async def checked(
         self, layer: Layer, drafts: Sequence[Draft], how: How, found: list[Violation], *, whole: bool
     ) -> Rows:
+        """The rows of drafts; RulesBroken with every violation, those already `found` among them."""
         drafts = [d for d in drafts if d.readable]
         if not drafts:
             raise refuse_all(found)
-        if len(drafts) < _MANY:
-            rows, broken = self._book.check(layer, drafts, how.system, how.at, whole=whole)
-        else:
-            rows, broken = await asyncio.to_thread(self._book.check, layer, drafts, how.system, how.at, whole=whole)
+        rows, broken = await self.held(layer, drafts, how, whole=whole)
         if found or broken:
             raise refuse_all([*found, *broken], len(drafts))
         return rows
+
+    async def held(
+        self, layer: Layer, drafts: Sequence[Draft], how: How, *, whole: bool
+    ) -> tuple[Rows, list[Violation]]:
+        """The rows of drafts held to the layer's rules, and every violation."""
+        if len(drafts) < _MANY:
+            return self._book.check(layer, drafts, how.system, how.at, whole=whole)
+        return await asyncio.to_thread(self._book.check, layer, drafts, how.system, how.at, whole=whole)
 
     async def current(self, layer: Layer, fid: int, output: Output) -> Written:
         relation, args = current_relation(layer)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from geocloud.ogc import openapi_transactions
 from geocloud.ogc.context import CRS84, Context, Document
 from geocloud.ogc.openapi_versions import version_parameter
 
@@ -77,6 +78,8 @@ def add_editing(ctx: Context, definition: Document) -> Document:
         body=None,
         done={"204": {"description": say("已删除", "Deleted")}},
     )
+    paths["/transactions"] = openapi_transactions.transactions(ctx, _operation)
+    paths["/collections/{collectionId}/restore"] = openapi_transactions.restore(ctx, _operation)
     definition["components"]["securitySchemes"] = {
         "bearerKey": {"type": "http", "scheme": "bearer"},
         "apiKey": {"type": "apiKey", "in": "header", "name": "X-Api-Key"},

@@ -58,6 +58,7 @@ from geocloud.web import (
     styles,
     tiles,
     times,
+    transactions,
     versions,
 )
 from geocloud.web.answer import Answer, etag_of, is_match, send_answer, send_kept, send_not_modified
@@ -151,6 +152,7 @@ class _Application:
                 Route("/collections/{collection}/items", _Endpoint(self, _items, edit.ITEMS)),
                 Route("/collections/{collection}/items/{fid}", _Endpoint(self, _item, edit.ITEM)),
                 *(Route(path, _Endpoint(self, handler, edit.WRITES.get(path))) for path, handler in documents),
+                *(Route(path, _Endpoint(self, None, writes)) for path, writes in transactions.WRITES.items()),
                 Mount("/static", Assets(_STATIC)),
             ],
             redirect_slashes=True,
@@ -186,8 +188,9 @@ class _Endpoint:
     """Runs a handler: method, limits, errors as problem details, cancelled when the client has gone."""
 
     def __init__(
-        self, application: _Application, handler: Handler, writes: Mapping[str, Handler] | None = None
+        self, application: _Application, handler: Handler | None, writes: Mapping[str, Handler] | None = None
     ) -> None:
+        # Without a handler there is nothing to read.
         self._service, self._handler, self._writes = application.service, handler, writes or {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -232,9 +235,9 @@ class _Endpoint:
 
     async def _answer(self, ask: Ask, scope: Scope) -> Answer | None:
         params = scope.get("path_params", {})
-        if ask.method not in ("GET", "HEAD"):
+        if ask.method not in ("GET", "HEAD") or self._handler is None:
             writes = edit.allowed(self._service, params, self._writes) if self._writes else ()
-            allow = ", ".join((*_METHODS, *writes)).encode()
+            allow = ", ".join((*(_METHODS if self._handler else _METHODS[2:]), *writes)).encode()
             if ask.method == "OPTIONS":
                 return _options(allow, bool(writes))
             if ask.method not in writes:
@@ -242,6 +245,7 @@ class _Endpoint:
         if len(ask.path) + len(ask.query) > self._service.settings.web.url_max:
             return _failure_of_status(self._service, ask, 414, limit=self._service.settings.web.url_max)
         handler = self._writes.get(ask.method, self._handler)
+        assert handler is not None
         return await handler(self._service, ask, params)
 
 

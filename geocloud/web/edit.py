@@ -43,7 +43,10 @@ from geocloud.web.ask import Ask
 from geocloud.web.items import GEOJSON, crs_uri, feature_body, item_etag, read_fid, said_in
 from geocloud.web.service import Service
 
-__all__ = ["ITEM", "ITEMS", "MERGE_PATCH", "PARAMETERS", "PREFLIGHT", "WRITES", "allowed", "extra_headers"]
+__all__ = [
+    "ITEM", "ITEMS", "MERGE_PATCH", "PARAMETERS", "PREFLIGHT", "WRITES", "Handler", "allowed", "document_of",
+    "extra_headers", "heard", "known_key", "media_type", "moment_of",
+]  # fmt: skip
 
 log = structlog.get_logger(__name__)
 
@@ -60,6 +63,8 @@ _HEARD_WITHIN_S = 1.0
 
 def allowed(service: Service, params: Mapping[str, str], writes: Mapping[str, Handler]) -> tuple[str, ...]:
     """The methods a collection takes beyond reading; UnknownCollection where there is none."""
+    if "collection" not in params:
+        return tuple(writes) if service.editor is not None else ()
     layer = service.catalogue.layer(params["collection"])
     return tuple(writes) if service.editor is not None and layer.spec.access.edit else ()
 
@@ -79,11 +84,11 @@ def extra_headers(exc: Exception) -> Headers:
 
 async def _create(service: Service, ask: Ask, params: dict[str, str]) -> Answer:
     layer, editor, key = await _begin(service, ask, params)
-    _media_type(ask, _FEATURES)
+    media_type(ask, _FEATURES)
     how = _how(service, ask, layer, key, correction=False)
-    document = await _document(service, ask)
+    document = await document_of(service, ask)
     written, many = await editor.create(layer, document, how)
-    await _heard(service, layer, written[-1].version.sys_from)
+    await heard(service, layer, written[-1].version.sys_from)
     log.info("created", key=key.name, layer=layer.id, first=written[0].fid, features=len(written))
     ctx = service.context(ask)
     if many:
@@ -121,7 +126,7 @@ async def _delete(service: Service, ask: Ask, params: dict[str, str]) -> Answer:
         stamp = await (end_portion(editor, layer, fid, how) if how.is_portion else editor.delete(layer, fid, how))
     except VersionConflict as exc:
         raise _tagged(service, ask, layer, fid, exc) from None
-    await _heard(service, layer, stamp)
+    await heard(service, layer, stamp)
     log.info("deleted", key=key.name, layer=layer.id, fid=fid)
     return Answer(b"", "text/plain", 204)
 
@@ -154,16 +159,16 @@ async def _changed(
     change: Callable[[Editor, Layer, int, Any, How], Awaitable[Written]],
 ) -> Answer:
     layer, editor, key = await _begin(service, ask, params)
-    _media_type(ask, media_types)
+    media_type(ask, media_types)
     _not_too_large(service, ask)
     how = _how(service, ask, layer, key)
-    document = await _document(service, ask)
+    document = await document_of(service, ask)
     fid = read_fid(layer, params["fid"])
     try:
         written = await change(editor, layer, fid, document, how)
     except VersionConflict as exc:
         raise _tagged(service, ask, layer, fid, exc) from None
-    await _heard(service, layer, written.version.sys_from)
+    await heard(service, layer, written.version.sys_from)
     log.info("changed", key=key.name, method=ask.method, layer=layer.id, fid=fid)
     ctx = service.context(ask)
     here = ctx.url(collection_path(layer.id, "items", str(fid)))
@@ -173,18 +178,7 @@ async def _changed(
 async def _begin(service: Service, ask: Ask, params: dict[str, str]) -> tuple[Layer, Editor, EditKey]:
     """Layer and editor for whoever may change the layer."""
     layer = service.catalogue.layer(params["collection"])
-    editor = service.editor
-    assert editor is not None, "only asked where `allowed` says so"
-    secret = _secret(ask)
-    key = await editor.keys.find(secret) if secret else None
-    if key is None:
-        raise NotAuthorized(
-            "The key that came with the request is not known or has been revoked." if secret else "No key was sent.",
-            "请求所带的密钥不存在或已吊销。" if secret else "请求未带密钥。",
-            todo_en="Send a key as `Authorization: Bearer …` or `X-Api-Key: …`; the operator makes one with "
-            "`geocloud keys new`.",
-            todo_zh="请用 Authorization: Bearer 或 X-Api-Key 发送密钥;密钥由管理员以 `geocloud keys new` 生成。",
-        )
+    editor, key = await known_key(service, ask)
     if not key.allows(layer.id):
         raise Forbidden(
             f"The key `{key.name}` may not change `{layer.id}`.",
@@ -197,6 +191,23 @@ async def _begin(service: Service, ask: Ask, params: dict[str, str]) -> tuple[La
     return layer, editor, key
 
 
+async def known_key(service: Service, ask: Ask) -> tuple[Editor, EditKey]:
+    """The editor, and the key that came with the request; NotAuthorized without one that is known."""
+    editor = service.editor
+    assert editor is not None, "only asked where `allowed` says so"
+    secret = _secret(ask)
+    key = await editor.keys.find(secret) if secret else None
+    if key is None:
+        raise NotAuthorized(
+            "The key that came with the request is not known or has been revoked." if secret else "No key was sent.",
+            "请求所带的密钥不存在或已吊销。" if secret else "请求未带密钥。",
+            todo_en="Send a key as `Authorization: Bearer …` or `X-Api-Key: …`; the operator makes one with "
+            "`geocloud keys new`.",
+            todo_zh="请用 Authorization: Bearer 或 X-Api-Key 发送密钥;密钥由管理员以 `geocloud keys new` 生成。",
+        )
+    return editor, key
+
+
 def _secret(ask: Ask) -> bytes:
     scheme, _, token = ask.header(b"authorization").partition(b" ")
     if scheme.lower() == b"bearer":
@@ -204,7 +215,8 @@ def _secret(ask: Ask) -> bytes:
     return ask.header(b"x-api-key").strip()
 
 
-def _media_type(ask: Ask, taken: tuple[str, ...]) -> None:
+def media_type(ask: Ask, taken: tuple[str, ...]) -> None:
+    """WrongMediaType unless the body is of one of these, in UTF-8 and without content coding."""
     text = ask.header(b"content-type").decode("latin-1").lower()
     media, *parameters = (p.strip() for p in text.split(";"))
     coded = ask.header(b"content-encoding").lower() not in (b"", b"identity")
@@ -231,7 +243,7 @@ def _how(service: Service, ask: Ask, layer: Layer, who: EditKey, *, correction: 
             raise invalid(name, f"`{name}` is given more than once.", f"参数 {name} 重复出现。")
     written_in = ask.header(b"content-crs").decode("latin-1").strip().removeprefix("<").removesuffix(">")
     output, _, _ = read_item([p for p in ask.pairs if p[0] == "crs"], layer)
-    start, end = (_moment(n, ask.parameter(n)) for n in ("valid-from", "valid-to"))
+    start, end = (moment_of(n, ask.parameter(n)) for n in ("valid-from", "valid-to"))
     if start is not None and end is not None and end <= start:
         raise invalid("valid-to", "`valid-to` is not after `valid-from`.", "参数 valid-to 不晚于 valid-from。")
     change = ask.parameter("change")
@@ -269,7 +281,7 @@ def _how(service: Service, ask: Ask, layer: Layer, who: EditKey, *, correction: 
     return How(served_crs(written_in or None, "Content-Crs"), output, said, expected, end)
 
 
-def _moment(name: str, text: str | None) -> datetime | None:
+def moment_of(name: str, text: str | None) -> datetime | None:
     """`valid-from` or `valid-to`: an instant, or a day, which begins in Beijing."""
     if text is None:
         return None
@@ -292,7 +304,7 @@ def _not_too_large(service: Service, ask: Ask) -> None:
         raise _too_large(service)
 
 
-async def _document(service: Service, ask: Ask) -> Any:
+async def document_of(service: Service, ask: Ask) -> Any:
     """The body as JSON, read within the limits of size and time."""
     _not_too_large(service, ask)
     edit = service.settings.edit
@@ -330,7 +342,7 @@ def _cut_off() -> InvalidBody:
     return InvalidBody("The body did not arrive whole in time.", "请求内容未能按时完整到达。")
 
 
-async def _heard(service: Service, layer: Layer, stamp: datetime) -> None:
+async def heard(service: Service, layer: Layer, stamp: datetime) -> None:
     """Waits until this process serves the change, so that who made it reads it."""
     await service.registry.reach(layer.id, stamp, _HEARD_WITHIN_S)
 

@@ -586,7 +586,7 @@ def test_correction_says_that_it_was_never_so(edit: httpx.Client) -> None:
     [("POST", {"valid-from": "yesterday"}, "valid-from"), ("PATCH", {"valid-from": "2999-01-01"}, "valid-from"),
      ("POST", {"change": "correction"}, "change"), ("PATCH", {"change": "undo"}, "change"),
      ("PATCH", {"valid-from": "2020-01-01", "valid-to": "2019-01-01"}, "valid-to"),
-         ("PUT", {"valid-to": "soon"}, "valid-to"),
+         ("PATCH", {"valid-to": "soon"}, "valid-to"),
      ("POST", [("crs", "OGC:CRS84"), ("crs", "OGC:CRS84")], "crs"),
      ("POST", {"colour": "red"}, "colour"), ("POST", {"crs": "EPSG:1"}, "crs"), ("POST", {"limit": "1"}, "limit")],
 )  # fmt: skip
