@@ -157,3 +157,24 @@ def test_a_wrong_file_is_named(tmp_path: Path) -> None:
     path.write_text(good.replace("codes: railway_class", "codes: nothing"), "utf-8")
     with pytest.raises(CatalogueError, match=r"x\.yaml: field `class` uses code list `nothing`"):
         read_layers(tmp_path)
+
+
+PLANNING = [pytest.param(s, id=i) for i, s in SPECS.items() if s.theme == "planning"]
+
+
+@pytest.mark.parametrize("spec", PLANNING)
+def test_planning_layers_carry_the_short_codes_and_say_whose_colours_they_have(spec: LayerSpec) -> None:
+    names = {f.name for f in spec.fields}
+    assert {"ysdm", "xzqdm", "xzqmc", "mj", "zrbm", "bz"} <= names
+    assert spec.key == (("ghbh",) if spec.name == "plan_area" else ("bsm",))
+    assert spec.style.source is not None
+    assert spec.geometry == "multipolygon"
+
+
+def test_three_control_lines_differ_and_lie_over_the_land_use_plans() -> None:
+    lines = [SPECS[f"planning.{n}"].style for n in ("basic_farmland", "ecological_redline", "urban_boundary")]
+    plans = [SPECS[f"planning.{n}"].style for n in ("land_plan", "master_plan", "regulatory_plan", "present_land")]
+    assert len({s.color for s in lines}) == 3
+    assert all(s.valid_from and s.opacity < min(p.opacity for p in plans) for s in lines)
+    assert min(s.order for s in lines) > max(p.order for p in plans)
+    assert min(s.width or 0 for s in lines) > max(p.width or 0 for p in plans)
