@@ -64,8 +64,12 @@ def live_a_year(owner_url: str) -> dict[str, int]:
     """
     done: dict[str, int] = {}
     with connect(owner_url, application_name="geocloud demo") as conn, conn.cursor() as cur:
-        cur.execute(f"SELECT EXISTS (SELECT FROM {LAYER} WHERE {_OURS})")
-        if not _one(cur):
+        cur.execute("SELECT to_regclass(%s) IS NOT NULL", (LAYER,))
+        there = _one(cur)
+        if there:
+            cur.execute(f"SELECT EXISTS (SELECT FROM {LAYER} WHERE {_OURS})")
+            there = _one(cur)
+        if not there:
             raise CatalogueError(
                 f"{LAYER} holds no synthetic rows.",
                 f"图层 {LAYER} 中没有合成数据。",

@@ -19,7 +19,7 @@ from geocloud.catalogue.publish import sync
 from geocloud.catalogue.spec import read_layers
 from geocloud.db.cluster import Urls
 from geocloud.demo.year import live_a_year
-from geocloud.errors import RequestError
+from geocloud.errors import CatalogueError, RequestError
 from geocloud.geodesy.area import areas
 from geocloud.notebook import City
 from tests.notebooks.conftest import ROOT, Seen
@@ -73,6 +73,11 @@ def test_changes_are_the_difference_of_two_reads(year: City) -> None:
     net = areas(after.geometry.array).sum() - areas(before.geometry.array).sum()
     assert totals["area_m2"]["net"] == pytest.approx(net, abs=1)
     assert "right_holder" not in found.columns and found.attrs["synthetic"] is True
+
+
+def test_a_year_needs_the_demo(fresh_urls: Urls) -> None:
+    with pytest.raises(CatalogueError, match="no synthetic rows"):
+        live_a_year(fresh_urls.owner)
 
 
 def test_what_was_believed_before_the_year_was_written(year: City) -> None:
