@@ -106,7 +106,8 @@ export class Differences {
     const shape = (/** @type {string} */ type) => ["==", ["geometry-type"], type];
     const cluster = ["has", "overview"];
     const is = (/** @type {string} */ kind) => ["==", ["get", "change"], kind];
-    const font = map.getStyle().layers.find((/** @type {any} */ x) => x.layout?.["text-font"])?.layout["text-font"];
+    const fonts = map.getStyle().layers.map((/** @type {any} */ x) => x.layout?.["text-font"]).filter(Array.isArray);
+    const font = fonts.find((/** @type {string[]} */ x) => !/italic|oblique/i.test(x[0])) ?? fonts[0];
     const name = (/** @type {string} */ part) => `${PREFIX}${id}:${part}`;
     const found = [
       { id: name("area"), type: "fill", filter: ["all", shape("Polygon"), ["!", is("before")]],
@@ -121,7 +122,7 @@ export class Differences {
       { id: name("point"), type: "circle", filter: ["all", shape("Point"), ["!", cluster], ["!", is("before")]],
         paint: { "circle-radius": 8, "circle-color": halo, "circle-stroke-color": color, "circle-stroke-width": 2 } },
       { id: name("cluster"), type: "circle", filter: cluster,
-        paint: { "circle-radius": ["interpolate", ["linear"], ["ln", ["max", 1, ["get", "count"]]], 0, 11, 9, 26],
+        paint: { "circle-radius": ["interpolate", ["linear"], ["ln", ["max", 1, ["get", "count"]]], 0, 14, 9, 28],
           "circle-color": halo, "circle-opacity": 0.92, "circle-stroke-color": color, "circle-stroke-width": 2.4 } },
     ];
     if (font) {

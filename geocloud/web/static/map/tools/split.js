@@ -166,7 +166,7 @@ export default function install(app) {
     const folded = /** @type {HTMLDetailsElement | null} */ (body.querySelector("details"));
     const parts = mode === "date" ? [
       labelled(t("右侧日期", "Date on the right"), field),
-      h("p", { class: "hint" }, timed.length
+      h("p", { class: "hint" }, timed.length || now.diff
         ? t(`左侧为${app.state.get("date") ? words.date(app.state.get("date") ?? "") : "现在"}，用下方时间条调整。`,
           `The left shows ${app.state.get("date") ? words.date(app.state.get("date") ?? "") : "the present"}; change it by the time bar.`)
         : t("打开的图层都没有时间变化，两侧会相同。请先打开有时间的图层。", "No visible layer has dates, so both sides are alike. Turn on one that has."))]
