@@ -51,7 +51,9 @@ def project_xml(request: Request, theme: str | None = None) -> str:
     tree = _tree(root)
     stored = node(root, "projectlayers")
     for name in reversed([t for t in request.themes if theme in (None, t)]):
-        layers = _stacked(request, [x for x in request.catalogue.layers.values() if x.spec.theme == name])
+        # QGIS learns the shape of a collection from its first feature: without one there is nothing it could draw.
+        own = [x for x in request.catalogue.layers.values() if x.spec.theme == name and _drawable(x)]
+        layers = _stacked(request, own)
         group = _group(tree, request.themes[name])
         for layer in layers:
             _add_collection(group, stored, request, layer)
@@ -74,6 +76,10 @@ def project_xml(request: Request, theme: str | None = None) -> str:
 def _stacked(request: Request, layers: Sequence[Layer]) -> list[Layer]:
     """From the topmost down."""
     return sorted(layers, key=lambda x: place(x.spec, shape_in(request, x)), reverse=True)
+
+
+def _drawable(layer: Layer) -> bool:
+    return layer.state.row_count > 0 or layer.spec.geometry == "none"
 
 
 def _add_collection(group: Element, stored: Element, request: Request, layer: Layer) -> None:
