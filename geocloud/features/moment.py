@@ -3,12 +3,13 @@
 (事务时间).
 
 Without either, what is read is valid now as believed now: the layer's table alone, unless a row of it begins or ends at
-a known date. Each place where rows can be has an index that serves its condition: the same condition is therefore
-written twice, as two comparisons for the index in order of the feature id and as a range for the index by place.
+a known date. Each place where rows can be has an index that serves its condition: one in the order of feature ids, for
+which times are compared, and one by place and time, for which the same is said once more as a range.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -17,7 +18,7 @@ from geocloud.features.binder import Binder, quote_identifier
 from geocloud.features.literals import bind_instant, day_end, invalid, parse_date, parse_instant
 from geocloud.features.params import TimeRange, read_datetime
 
-__all__ = ["NOW", "Moment", "read_moment"]
+__all__ = ["NOW", "Moment", "read_moment", "together"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,38 +35,66 @@ class Moment:
     def is_now(self) -> bool:
         return self.valid is None and self.believed is None
 
-    def relation(self, binder: Binder, layer: Layer) -> str:
+    def relation(self, binder: Binder, layer: Layer, *, by_place: bool = True) -> str:
         """SQL of what is read, with visible columns and times: empty for the layer's table as it is.
 
-        Of an interval each feature's latest version in it is taken, so that a feature comes once.
+        Of an interval each feature's latest version in it is taken, so that a feature comes once. `by_place`: the
+        question is also about a place, whose index then serves the time as well.
         """
         if self.is_now and not layer.state.timed:
             return ""
+        rows = together(layer, self._branches(binder, layer, by_place=by_place))
+        if self.is_instant:
+            return rows
+        return f"(SELECT DISTINCT ON (fid) * FROM {rows} v ORDER BY fid, valid_from DESC)"
+
+    def branches(self, binder: Binder, layer: Layer, *, by_place: bool) -> tuple[str, ...]:
+        """The tables read, each as `table t WHERE condition`, of which a feature is in one alone.
+
+        Empty where `relation` is, and for an interval. PostgreSQL plans each part of a UNION by itself, without what is
+        asked of the whole; so order, limit and ids are better put into every part.
+        """
+        if not self.is_instant or (self.is_now and not layer.state.timed):
+            return ()
+        return self._branches(binder, layer, by_place=by_place)
+
+    @property
+    def is_instant(self) -> bool:
+        """Whether one instant of valid time is asked about."""
+        return self.valid is None or (self.valid.start is not None and self.valid.start == self.valid.end)
+
+    def _branches(self, binder: Binder, layer: Layer, *, by_place: bool) -> tuple[str, ...]:
         at = self.believed or datetime.now(UTC)
         valid = self.valid or TimeRange(at, at)
-        rows = self.rows(binder, layer, valid)
-        if valid.start is not None and valid.start == valid.end:
-            return f"({rows})"
-        return f"(SELECT DISTINCT ON (fid) * FROM ({rows}) v ORDER BY fid, valid_from DESC)"
-
-    def rows(self, binder: Binder, layer: Layer, valid: TimeRange, *more: str) -> str:
-        """SQL of all believed rows that share an instant with `valid`; `more` are columns beyond the visible ones."""
-        names = ["fid", *(f.name for f in layer.spec.visible_fields), "valid_from", "valid_to", "sys_from", *more]
-        names += [] if layer.spec.geometry == "none" else ["geom"]
-        columns = ", ".join(quote_identifier(n) for n in names)
-        condition, ranged = valid.clause(binder), valid.range_clause(binder)
+        condition = valid.clause(binder)
+        ranged = valid.range_clause(binder) if by_place else ""
         past = f"{condition} AND {ranged}" if ranged else condition
-        table, history = f"SELECT {columns} FROM {layer.table}", f"SELECT {columns} FROM {layer.history}"
         if self.believed is None:
-            return f"{table} WHERE {condition} UNION ALL {history} WHERE sys_to = 'infinity' AND {past}"
+            return (
+                f"{layer.table} t WHERE {condition}",
+                f"{layer.history} t WHERE sys_to = 'infinity' AND {past}",
+            )
         moment = bind_instant(binder, self.believed)
         known = f"sys_from <= {moment}"
-        ended = f"{known} AND sys_to > {moment} AND tstzrange(sys_from, sys_to) @> {moment}"
+        ended = f"{known} AND sys_to > {moment}"
+        if by_place:
+            ended += f" AND tstzrange(sys_from, sys_to) @> {moment}"
         return (
-            f"{table} WHERE {known} AND {condition}"
-            f" UNION ALL {history} WHERE sys_to = 'infinity' AND {known} AND {past}"
-            f" UNION ALL {history} WHERE sys_to < 'infinity' AND {ended} AND {condition}"
+            f"{layer.table} t WHERE {known} AND {condition}",
+            f"{layer.history} t WHERE sys_to = 'infinity' AND {known} AND {past}",
+            f"{layer.history} t WHERE sys_to < 'infinity' AND {ended} AND {condition}",
         )
+
+
+def together(layer: Layer, branches: Sequence[str]) -> str:
+    """Branches as one subquery with visible columns and times."""
+    columns = ", ".join(quote_identifier(n) for n in _columns(layer))
+    return f"({' UNION ALL '.join(f'SELECT {columns} FROM {b}' for b in branches)})"
+
+
+def _columns(layer: Layer) -> list[str]:
+    names = ["fid", *(f.name for f in layer.spec.visible_fields), "valid_from", "valid_to", "sys_from"]
+    return names if layer.spec.geometry == "none" else [*names, "geom"]
 
 
 NOW = Moment()

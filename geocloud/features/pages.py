@@ -19,6 +19,7 @@ from geocloud.features.query import (
     explain_statement,
     hits_statement,
     ids_statement,
+    near_page_statement,
     page_statement,
     sort_values_statement,
 )
@@ -149,7 +150,7 @@ async def _estimate(conn: Any, question: Question, counts: Counts, settings: Web
 async def _whole(conn: Any, question: Question, page: Page, counts: Counts, take_hits: bool) -> None:
     """The page in one statement."""
     query = question.query
-    row = await _row(conn, hits_statement(query) if take_hits else page_statement(query))
+    row = await (_row(conn, hits_statement(query)) if take_hits else _scanned(conn, query))
     text, returned, first, last, tail = row
     page.returned = returned
     if take_hits:
@@ -163,6 +164,15 @@ async def _whole(conn: Any, question: Question, page: Page, counts: Counts, take
     if page._lease is not None and page._transaction is None:
         page._lease.end(sound=True)
     page.chunks = _once(text)
+
+
+async def _scanned(conn: Any, query: PageQuery) -> Any:
+    """A page off an index in order."""
+    if query.branches and not (query.where or query.sort or query.offset or query.backwards):
+        *row, enough = await _row(conn, near_page_statement(query))
+        if enough:
+            return row
+    return await _row(conn, page_statement(query))
 
 
 async def _listed(conn: Any, question: Question, page: Page, counts: Counts, settings: WebSettings) -> None:
@@ -193,7 +203,7 @@ async def _walked(conn: Any, query: PageQuery, page: Page, settings: WebSettings
     step = query.limit if query.backwards else settings.stream_chunk_rows
     while page.returned < query.limit:
         part = replace(part, limit=min(step, query.limit - page.returned))
-        text, returned, first, last, more = await _row(conn, page_statement(part))
+        text, returned, first, last, more = await _scanned(conn, part)
         page.more = more > returned
         if not returned:
             return

@@ -30,12 +30,15 @@ __all__ = [
     "hits_statement",
     "ids_statement",
     "item_statement",
+    "near_page_statement",
     "page_statement",
     "sort_values_statement",
 ]
 
 # Decimals of coordinates: 1e-9 degree is 0.1 mm, 1e-4 metre too.
 _DEGREE_DIGITS, _METRE_DIGITS = 9, 4
+# Features looked up beyond those of the page, as a share and at least, before it is scanned for instead.
+_NEAR_SHARE, _NEAR_MORE = 8, 16
 # CGCS2000 and WGS 84 agree to the metre level: no transformation between them.
 _AS_STORED = frozenset({4326, 4490})
 
@@ -63,8 +66,8 @@ class PageQuery:
     """A question for features of one layer.
 
     `where` is SQL over the layer's columns, empty for all rows; `relation` is what is read: the table of current rows,
-    or a derived one (rows at another time). Placeholders of both are bound to `args`, the relation's
-    `relation_args` first.
+    or a derived one (rows at another time), whose parts are `branches` where they can be read one by one. Placeholders
+    of all are bound to `args`, the relation's `relation_args` first.
     `after` are the sort values and fid of the feature before the page.
     """
 
@@ -79,6 +82,7 @@ class PageQuery:
     backwards: bool = False
     relation: str = ""
     relation_args: int = 0
+    branches: tuple[str, ...] = ()
 
     @property
     def source(self) -> str:
@@ -107,15 +111,44 @@ def item_statement(
 def page_statement(query: PageQuery) -> Statement:
     """A scanned page as one row: joined features, their number, fid of the first and the last, whether more follow."""
     binder, order = _begin(query), _order(query)
-    conditions = " AND ".join(c for c in (query.where, _after(query, binder)) if c)
-    rows = f"{query.source} t{_where(conditions)} {order} LIMIT {query.limit + 1:d}{_offset(query, binder)}"
+    conditions = _both(query.where, _after(query, binder))
+    cut = f"{order} LIMIT {query.limit + 1:d}{_offset(query, binder)}"
+    # What each part may have to give: the page and what lies before it.
+    part = f" {order} LIMIT {query.offset + query.limit + 1:d}"
+    rows = f"{_rows(query, _columns(query), conditions, part)} {cut}"
     inner = f"SELECT t.*, row_number() OVER () AS place FROM (SELECT {_columns(query)} FROM {rows}) t"
     if query.offset:
+        keys = ", ".join(f"t.{quote_identifier(n)}" for n in ("fid", *(s.name for s in query.sort)))
+        rows = f"{_rows(query, keys, conditions, part)} {cut}"
         ids = f"SELECT fid, row_number() OVER () AS place FROM (SELECT fid FROM {rows}) p"
-        inner = f"SELECT {_columns(query)}, place FROM ({ids}) p JOIN {query.source} t USING (fid) ORDER BY place"
+        inner = f"SELECT {_columns(query)}, p.place FROM ({ids}) p {_of_ids(query)} ORDER BY p.place"
     elif query.backwards:
         inner = f"SELECT * FROM ({inner}) t ORDER BY place DESC"
     return Statement(_joined(query, inner, f" FILTER (WHERE place <= {query.limit:d})", "count(*)"), binder.args)
+
+
+def near_page_statement(query: PageQuery) -> Statement:
+    """A page without a condition of rows at another time, found by looking the next features up one by one.
+
+    A scan in order would walk through a whole table of which nothing held at that time. As `page_statement`, and
+    whether that is the page: there are as many as asked for, or no more features.
+    """
+    binder = _begin(query)
+    order, after = _order(query), _after(query, binder)
+    most = query.limit + query.limit // _NEAR_SHARE + _NEAR_MORE
+    sources = [(query.layer.table, "", ""), (query.layer.history, "DISTINCT ", "sys_to = 'infinity'")]
+    if len(query.branches) > len(sources):
+        sources.append((query.layer.history, "DISTINCT ", "sys_to < 'infinity'"))
+    known = " UNION ".join(
+        f"(SELECT {distinct}fid FROM {table} t{_where(_both(kind, after))} {order} LIMIT {most:d})"
+        for table, distinct, kind in sources
+    )
+    near = f"near AS MATERIALIZED (SELECT fid FROM ({known}) t {order} LIMIT {most:d})"
+    rows = f"SELECT {_columns(query)} FROM near p {_of_ids(query)} ORDER BY p.fid LIMIT {query.limit + 1:d}"
+    inner = f"SELECT t.*, row_number() OVER () AS place FROM ({rows}) t"
+    enough = f"(SELECT count(*) FROM near) < {most:d} OR count(*) > {query.limit:d}"
+    among = f" FILTER (WHERE place <= {query.limit:d})"
+    return Statement(f"WITH {near} {_joined(query, inner, among, f'count(*), {enough}')}", binder.args)
 
 
 def hits_statement(query: PageQuery) -> Statement:
@@ -125,7 +158,7 @@ def hits_statement(query: PageQuery) -> Statement:
     turn = " DESC" if query.backwards else ""
     rows = (
         f"SELECT {_columns(query)} FROM unnest((SELECT ids FROM hits)) WITH ORDINALITY p (fid, place) "
-        f"JOIN {query.source} t USING (fid) ORDER BY place{turn}"
+        f"{_of_ids(query)} ORDER BY p.place{turn}"
     )
     ends = ["ids[1]", "ids[cardinality(ids)]"]
     first, last = reversed(ends) if query.backwards else ends
@@ -146,8 +179,9 @@ def ids_statement(query: PageQuery) -> Statement:
 
 def _hits(query: PageQuery, binder: Binder) -> str:
     """One row of the page's ids and the number of matches: an ordered array is cheaper to make than a sorted table."""
-    conditions = " AND ".join(c for c in (query.where, _after(query, binder)) if c)
-    every = f"SELECT array_agg(fid {_order(query)}) AS every FROM {query.source} t{_where(conditions)}"
+    conditions = _both(query.where, _after(query, binder))
+    keys = ", ".join(f"t.{quote_identifier(n)}" for n in ("fid", *(s.name for s in query.sort)))
+    every = f"SELECT array_agg(t.fid {_order(query)}) AS every FROM {_rows(query, keys, conditions)}"
     ids = f"every[{query.offset + 1:d}:{query.offset + query.limit:d}]"
     return f"hits AS MATERIALIZED (SELECT {ids} AS ids, coalesce(cardinality(every), 0) AS total FROM ({every}) e)"
 
@@ -158,7 +192,7 @@ def chunk_statement(query: PageQuery, fids: Sequence[int]) -> Statement:
     ids = binder.bind(list(fids), "bigint[]")
     sql = (
         f"SELECT string_agg({feature_text(query.layer, query.output)}, {_separator(query.output)} ORDER BY p.place) "
-        f"FROM unnest({ids}) WITH ORDINALITY p (fid, place) JOIN {query.source} t USING (fid)"
+        f"FROM unnest({ids}) WITH ORDINALITY p (fid, place) {_of_ids(query)}"
     )
     return Statement(sql, binder.args)
 
@@ -166,13 +200,13 @@ def chunk_statement(query: PageQuery, fids: Sequence[int]) -> Statement:
 def count_statement(query: PageQuery, at_most: int) -> Statement:
     """How many features match, counted no further than one past `at_most`."""
     binder = _begin(query)
-    inner = f"SELECT FROM {query.source} t{_where(query.where)} LIMIT {at_most + 1:d}"
+    inner = f"SELECT FROM {_rows(query, 't.fid', query.where)} LIMIT {at_most + 1:d}"
     return Statement(f"SELECT count(*) FROM ({inner}) c", binder.args)
 
 
 def explain_statement(query: PageQuery) -> Statement:
     """The planner's view of the condition, as JSON; its `Plan Rows` is the estimate."""
-    sql = f"EXPLAIN (FORMAT JSON) SELECT FROM {query.source} t{_where(query.where)}"
+    sql = f"EXPLAIN (FORMAT JSON) SELECT FROM {_rows(query, 't.fid', query.where)}"
     return Statement(sql, list(query.args))
 
 
@@ -195,6 +229,26 @@ def _begin_source(query: PageQuery) -> Binder:
     binder = Binder()
     binder.args.extend(query.args[: query.relation_args])
     return binder
+
+
+def _rows(query: PageQuery, columns: str, conditions: str, part: str = "") -> str:
+    """What is read and on which condition, as `… t`; of branches each with these columns and ended by `part`."""
+    if not query.branches:
+        return f"{query.source} t{_where(conditions)}"
+    more = f" AND {conditions}" if conditions else ""
+    return f"({' UNION ALL '.join(f'(SELECT {columns} FROM {b}{more}{part})' for b in query.branches)}) t"
+
+
+def _of_ids(query: PageQuery) -> str:
+    """The rows `t` whose ids are in `p`: each branch looks them up in its own index."""
+    if not query.branches:
+        return f"JOIN {query.source} t USING (fid)"
+    parts = " UNION ALL ".join(f"SELECT {_columns(query)} FROM {b} AND t.fid = p.fid" for b in query.branches)
+    return f"CROSS JOIN LATERAL ({parts}) t"
+
+
+def _both(*conditions: str) -> str:
+    return " AND ".join(c for c in conditions if c)
 
 
 def _where(conditions: str) -> str:

@@ -13,7 +13,7 @@ from geocloud.errors import InvalidParameter
 from geocloud.features.binder import Binder
 from geocloud.features.cql2 import Language, compile_filter
 from geocloud.features.literals import invalid, parse_date, parse_instant
-from geocloud.features.moment import NOW, Moment, read_moment
+from geocloud.features.moment import NOW, Moment, read_moment, together
 from geocloud.features.pages import Question
 from geocloud.features.params import parse_bbox, parse_simple_filters
 from geocloud.features.query import Output, PageQuery, Sort
@@ -71,7 +71,9 @@ def read_question(pairs: Pairs, layer: Layer, file_format: str, settings: WebSet
     sort = _sort(given.get("sortby"), layer, settings)
     output = _output(given, layer, file_format)
     binder = Binder()
-    relation = _moment(given).relation(binder, layer)
+    moment, by_place = _moment(given), _by_place(given)
+    branches = moment.branches(binder, layer, by_place=by_place)
+    relation = together(layer, branches) if branches else moment.relation(binder, layer, by_place=by_place)
     relation_args = len(binder.args)
     clauses = []
     if "bbox" in given:
@@ -101,6 +103,7 @@ def read_question(pairs: Pairs, layer: Layer, file_format: str, settings: WebSet
         backwards=position.backwards if position else False,
         relation=relation,
         relation_args=relation_args,
+        branches=branches,
     )
     narrow = "bbox" in given and "bbox-crs" not in given and _share(given["bbox"], layer) < _NARROW_SHARE
     return Question(query, key, layer.state.version, narrow, position, order)
@@ -121,6 +124,11 @@ def current_relation(layer: Layer) -> tuple[str, tuple[object, ...]]:
 
 
 _CONDITIONS = frozenset({"bbox", "bbox-crs", "datetime", "asof", "filter", "filter-lang", "filter-crs"})
+
+
+def _by_place(given: Mapping[str, str]) -> bool:
+    """Whether a place is asked about, so that an index by place and time is of use; without one it would mislead."""
+    return "bbox" in given or "s_" in given.get("filter", "").lower()
 
 
 def _known(pairs: Pairs, layer: Layer, parameters: Sequence[str], properties_too: bool = True) -> dict[str, str]:
