@@ -1,8 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """Targets that are no row of the load table, each measured in its own way; a module registers itself."""
 
-from benchmarks.special import cached, catalogue, drivers, freshness, gone, loading, memory, seeding, servers, tiles
+from benchmarks.special import (
+    cached,
+    catalogue,
+    drivers,
+    freshness,
+    gone,
+    history,
+    loading,
+    memory,
+    seeding,
+    servers,
+    tiles,
+)
 from benchmarks.special.base import SPECIALS, Context, Special
 
-__all__ = ["SPECIALS", "Context", "Special", "cached", "catalogue", "drivers", "freshness", "gone", "loading", "memory",
-           "seeding", "servers", "tiles"]  # fmt: skip
+__all__ = ["SPECIALS", "Context", "Special", "cached", "catalogue", "drivers", "freshness", "gone", "history", "loading",
+           "memory", "seeding", "servers", "tiles"]  # fmt: skip

@@ -81,8 +81,8 @@ class Moment:
             ended += f" AND tstzrange(sys_from, sys_to) @> {moment}"
         return (
             f"{layer.table} t WHERE {known} AND {condition}",
-            f"{layer.history} t WHERE sys_to = 'infinity' AND {known} AND {past}",
             f"{layer.history} t WHERE sys_to < 'infinity' AND {ended} AND {condition}",
+            f"{layer.history} t WHERE sys_to = 'infinity' AND {known} AND {past}",
         )
 
 

@@ -240,11 +240,11 @@ def _rows(query: PageQuery, columns: str, conditions: str, part: str = "") -> st
 
 
 def _of_ids(query: PageQuery) -> str:
-    """The rows `t` whose ids are in `p`: each branch looks them up in its own index."""
+    """The rows `t` whose ids are in `p`: each branch looks them up in its own index until one has it."""
     if not query.branches:
         return f"JOIN {query.source} t USING (fid)"
     parts = " UNION ALL ".join(f"SELECT {_columns(query)} FROM {b} AND t.fid = p.fid" for b in query.branches)
-    return f"CROSS JOIN LATERAL ({parts}) t"
+    return f"CROSS JOIN LATERAL ({parts} LIMIT 1) t"
 
 
 def _both(*conditions: str) -> str:
