@@ -16,5 +16,5 @@ from benchmarks.special import (
 )
 from benchmarks.special.base import SPECIALS, Context, Special
 
-__all__ = ["SPECIALS", "Context", "Special", "cached", "catalogue", "drivers", "freshness", "gone", "history", "loading",
-           "memory", "seeding", "servers", "tiles"]  # fmt: skip
+__all__ = ["SPECIALS", "Context", "Special", "cached", "catalogue", "drivers", "freshness", "gone", "history",
+           "loading", "memory", "seeding", "servers", "tiles"]  # fmt: skip

@@ -35,7 +35,7 @@ SELECT json_build_object(
       'state', json_build_object('version', s.version, 'row_count', s.row_count,
         'extent', CASE WHEN s.west IS NOT NULL THEN json_build_array(s.west, s.south, s.east, s.north) END,
         'stamp', CASE WHEN isfinite(s.stamp) THEN s.stamp END,
-        'next_boundary', CASE WHEN isfinite(s.next_boundary) THEN s.next_boundary END),
+        'next_boundary', CASE WHEN isfinite(s.next_boundary) THEN s.next_boundary END, 'dated', s.dated),
       'sources', (SELECT coalesce(json_agg(json_build_object('title', json_build_object('zh', title_zh, 'en', title_en),
           'licence', licence, 'url', url, 'synthetic', synthetic) ORDER BY id), '[]')
         FROM geocloud.source WHERE layer = l.id)) ORDER BY l.id), '[]')
@@ -46,15 +46,16 @@ _RECONNECT_SECONDS = 0.5
 _GATHER_SECONDS = 0.004
 _STATE_SQL = """
 SELECT version, row_count, west, south, east, north,
-       CASE WHEN isfinite(stamp) THEN stamp END, CASE WHEN isfinite(next_boundary) THEN next_boundary END
+       CASE WHEN isfinite(stamp) THEN stamp END, CASE WHEN isfinite(next_boundary) THEN next_boundary END, dated
   FROM geocloud.layer_state WHERE layer = $1
 """
 
 
 @dataclass(frozen=True, slots=True)
 class LayerState:
-    """Where a layer stands: version, exact number of current rows, extent lon/lat, last write, and the dates ahead and
-    last passed at which a row begins or ends: between the two, what is valid now stays the same."""
+    """Where a layer stands: version, exact number of current rows, extent lon/lat, last write, the dates ahead and
+    last passed at which a row begins or ends: between the two, what is valid now stays the same; and whether another
+    date shows anything else (`dated`)."""
 
     version: int = 0
     row_count: int = 0
@@ -62,6 +63,7 @@ class LayerState:
     stamp: datetime | None = None
     next_boundary: datetime | None = None
     epoch: datetime | None = None
+    dated: bool = False
 
     @property
     def timed(self) -> bool:
@@ -143,6 +145,7 @@ def parse_catalogue(document: str) -> Catalogue:
                 extent=tuple(state["extent"]) if state["extent"] else None,
                 stamp=_instant(state["stamp"]),
                 next_boundary=_instant(state["next_boundary"]),
+                dated=state["dated"],
             ),
             codes={f.codes: codes[f.codes] for f in spec.fields if f.codes and f.codes in codes},
             sources=tuple(Source.model_validate(s) for s in entry["sources"]),
@@ -242,7 +245,9 @@ class Registry:
             row = await conn.fetchrow(_STATE_SQL, layer_id)
             if row is not None:
                 extent = None if row[2] is None else (row[2], row[3], row[4], row[5])
-                layer = replace(layers[layer_id], state=LayerState(row[0], row[1], extent, row[6], row[7]))
+                layer = replace(
+                    layers[layer_id], state=LayerState(row[0], row[1], extent, row[6], row[7], dated=row[8])
+                )
                 layers[layer_id] = replace(layer, state=await self._dated(conn, layer))
         self._swap(replace(self.current, layers=layers))
 

@@ -15,6 +15,9 @@ COMMENT ON COLUMN geocloud.change_log.op IS
 COMMENT ON COLUMN geocloud.change_log.by_name IS 'Who the writing program said it writes for: geocloud.by';
 CREATE INDEX ON geocloud.change_log (layer, fid, id) WHERE fid IS NOT NULL;
 
+ALTER TABLE geocloud.layer_state ADD COLUMN dated boolean NOT NULL DEFAULT false;
+COMMENT ON COLUMN geocloud.layer_state.dated IS 'Whether what the layer shows depends on the date: a row began, changed or ended';
+
 -- Who the running write is for, as the writing program says: geocloud.by.
 CREATE FUNCTION geocloud.written_by() RETURNS text STABLE LANGUAGE sql AS
 $$ SELECT nullif(pg_catalog.current_setting('geocloud.by', true), '') $$;
@@ -43,7 +46,7 @@ BEGIN
        SET row_count = row_count + added,
            west = least(s.west, (after[1])[0]), south = least(s.south, (after[1])[1]),
            east = greatest(s.east, (after[0])[0]), north = greatest(s.north, (after[0])[1]),
-           next_boundary = least(s.next_boundary, boundary)
+           next_boundary = least(s.next_boundary, boundary), dated = s.dated OR op <> 'insert'
      WHERE s.layer = layer_id
     RETURNING * INTO STRICT state;
     IF rows > geocloud.change_log_rows() THEN
@@ -151,7 +154,7 @@ BEGIN
     IF TG_OP = 'INSERT' THEN
         SELECT count(*) AS n, %4$s AS after, coalesce(bool_and(n.sys_from = stamp), true) AS right,
                least(min(n.valid_from) FILTER (WHERE n.valid_from > stamp), min(n.valid_to)) AS boundary,
-               min(n.fid) AS first
+               min(n.fid) AS first, coalesce(bool_or(isfinite(n.valid_from) OR isfinite(n.valid_to)), false) AS dated
           INTO seen FROM new_rows n;
         IF seen.n = 0 THEN RETURN NULL; END IF;
         -- Numbers come from a sequence; only one given by hand can have a life already.
@@ -162,6 +165,9 @@ BEGIN
                 USING ERRCODE = 'exclusion_violation';
         END IF;
         version := geocloud.note_change(%2$L, 'insert', seen.n, seen.n, NULL, seen.after, seen.boundary, seen.right);
+        IF seen.dated THEN
+            UPDATE geocloud.layer_state l SET dated = true WHERE l.layer = %2$L AND NOT l.dated;
+        END IF;
         IF seen.n <= geocloud.change_log_rows() THEN
             INSERT INTO geocloud.change_log (layer, version, fid, op, bbox_after, at, by_role, by_name)
             SELECT %2$L, version, n.fid, 'insert', %6$s, stamp, session_user, geocloud.written_by()
@@ -443,3 +449,17 @@ END $$;
 -- Layers that are there get the new triggers, indexes and functions; attach_tiles names b_row's columns again.
 SELECT geocloud.attach_time(id), geocloud.attach_tiles(id) FROM geocloud.layer
  WHERE to_regclass(format('%I.%I', split_part(id, '.', 1), split_part(id, '.', 2))) IS NOT NULL ORDER BY id;
+DO $$
+DECLARE
+    layer_id text;
+    has_dates boolean;
+BEGIN
+    FOR layer_id IN SELECT id FROM geocloud.layer
+        WHERE to_regclass(format('%I.%I', split_part(id, '.', 1), split_part(id, '.', 2))) IS NOT NULL LOOP
+        EXECUTE format('SELECT EXISTS (SELECT FROM history.%I WHERE sys_to = ''infinity'')
+            OR EXISTS (SELECT FROM %I.%I WHERE valid_from > ''-infinity'')
+            OR EXISTS (SELECT FROM %2$I.%3$I WHERE valid_to < ''infinity'')',
+            layer_id, split_part(layer_id, '.', 1), split_part(layer_id, '.', 2)) INTO has_dates;
+        UPDATE geocloud.layer_state l SET dated = has_dates WHERE l.layer = layer_id;
+    END LOOP;
+END $$;

@@ -126,7 +126,7 @@ def _layer(layer: Layer) -> Document:
         "count": None if state.timed else state.row_count,
         "extent": list(state.extent) if state.extent else None,
         "synthetic": layer.synthetic,
-        "hasTime": state.timed,
+        "hasTime": state.timed or state.dated,
         "updated": rfc3339(state.stamp) if state.stamp else None,
         "editable": spec.access.edit,
         "sources": [_source(s) for s in layer.sources],

@@ -184,3 +184,18 @@ def test_a_layer_goes_back_to_a_moment(db: Db) -> None:
 def test_who_wrote_is_in_the_log(db: Db) -> None:
     db.run("SET LOCAL geocloud.by = 'surveyor'", "UPDATE lab.thing SET v = '9'")
     assert db.run("SELECT by_name FROM geocloud.change_log ORDER BY id DESC LIMIT 1") == [("surveyor",)]
+
+
+def test_whether_another_date_shows_anything_else_is_known(fresh_urls: Urls) -> None:
+    owner = Db(fresh_urls.owner)
+    sync(owner.conn, {x.id: x for x in (layer("thing"), layer("shape", "multipolygon"), layer("table", "none"))}, {})
+
+    def dated(name: str) -> bool:
+        return bool(owner.run(f"SELECT dated FROM geocloud.layer_state WHERE layer = 'lab.{name}'")[0][0])
+
+    owner.run("INSERT INTO lab.thing (code) VALUES ('a')", "INSERT INTO lab.table (code) VALUES ('a')")
+    assert not dated("thing") and not dated("table")
+    owner.run("UPDATE lab.thing SET v = '2'")
+    owner.run("INSERT INTO lab.table (code, valid_from) VALUES ('b', '2020-01-01Z')")
+    assert dated("thing") and dated("table") and not dated("shape")
+    owner.conn.close()
