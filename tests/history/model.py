@@ -34,13 +34,13 @@ class Model:
         found = [b for b in self.beliefs if b.sys_to == END and (fid is None or b.fid == fid)]
         return sorted(found, key=lambda b: (b.fid, b.valid_from))
 
-    def at(self, valid: datetime, believed: datetime) -> set[tuple[int, str]]:
-        """(fid, value) of what held at an instant, as believed at another."""
-        return {
+    def at(self, valid: datetime, believed: datetime) -> list[tuple[int, str]]:
+        """(fid, value) of what held at an instant, as believed at another, in order."""
+        return sorted(
             (b.fid, b.value)
             for b in self.beliefs
             if b.valid_from <= valid < b.valid_to and b.sys_from <= believed < b.sys_to
-        }
+        )
 
     def write(self, fid: int, timeline: list[tuple[datetime, datetime, str]], stamp: datetime) -> None:
         """Makes this the timeline of a feature: neighbours that say the same are one, what stays the same is kept."""
