@@ -5,6 +5,7 @@ from benchmarks.special import (
     cached,
     catalogue,
     drivers,
+    edits,
     freshness,
     gone,
     history,
@@ -16,5 +17,5 @@ from benchmarks.special import (
 )
 from benchmarks.special.base import SPECIALS, Context, Special
 
-__all__ = ["SPECIALS", "Context", "Special", "cached", "catalogue", "drivers", "freshness", "gone", "history",
+__all__ = ["SPECIALS", "Context", "Special", "cached", "catalogue", "drivers", "edits", "freshness", "gone", "history",
            "loading", "memory", "seeding", "servers", "tiles"]  # fmt: skip
