@@ -170,7 +170,7 @@ def test_layers_that_are_samples_say_so(open_map: Open, demo_city: Demo) -> None
     rows = page.locator("#tree li.layer")
     assert rows.count() > 20
     # A layer without rows is no sample: difference spots, until two plans are compared.
-    empty = demo_city.sql("SELECT count(*) FROM geocloud.layer_state WHERE row_count = 0")[0][0]
+    empty = demo_city.rows("SELECT count(*) FROM geocloud.layer_state WHERE row_count = 0")[0][0]
     samples = rows.count() - empty
     assert empty < 3 and samples == rows.locator(".badge").count() == rows.locator(".entry .hatched").count()
     assert "Contains sample data" in page.inner_text("#margin")
