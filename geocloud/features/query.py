@@ -37,7 +37,7 @@ __all__ = [
 
 # Decimals of coordinates: 1e-9 degree is 0.1 mm, 1e-4 metre too.
 _DEGREE_DIGITS, _METRE_DIGITS = 9, 4
-# Features looked up beyond those of the page, as a share and at least, before it is scanned for instead.
+# Current rows looked at beyond those of the page, as a share and at least, before it is scanned for instead.
 _NEAR_SHARE, _NEAR_MORE = 8, 16
 # CGCS2000 and WGS 84 agree to the metre level: no transformation between them.
 _AS_STORED = frozenset({4326, 4490})
@@ -128,23 +128,19 @@ def page_statement(query: PageQuery) -> Statement:
 
 
 def near_page_statement(query: PageQuery) -> Statement:
-    """A page without a condition of rows at another time, found by looking the next features up one by one.
+    """A page without a condition of rows at another time, out of the next features of the layer alone.
 
-    A scan in order would walk through a whole table of which nothing held at that time. As `page_statement`, and
-    whether that is the page: there are as many as asked for, or no more features.
+    A scan in order would walk through a whole table of which nothing held at that time. So the next current rows, a few
+    more than the page needs, say up to which id is looked. As `page_statement`, and whether that is the page: it is
+    full, or there are no more current rows.
     """
     binder = _begin(query)
     order, after = _order(query), _after(query, binder)
     most = query.limit + query.limit // _NEAR_SHARE + _NEAR_MORE
-    sources = [(query.layer.table, "", ""), (query.layer.history, "DISTINCT ", "sys_to = 'infinity'")]
-    if len(query.branches) > len(sources):
-        sources.append((query.layer.history, "DISTINCT ", "sys_to < 'infinity'"))
-    known = " UNION ".join(
-        f"(SELECT {distinct}fid FROM {table} t{_where(_both(kind, after))} {order} LIMIT {most:d})"
-        for table, distinct, kind in sources
-    )
-    near = f"near AS MATERIALIZED (SELECT fid FROM ({known}) t {order} LIMIT {most:d})"
-    rows = f"SELECT {_columns(query)} FROM near p {_of_ids(query)} ORDER BY p.fid LIMIT {query.limit + 1:d}"
+    near = f"near AS MATERIALIZED (SELECT fid FROM {query.layer.table} t{_where(after)} {order} LIMIT {most:d})"
+    upto = f"t.fid <= (SELECT CASE WHEN count(*) < {most:d} THEN {2**63 - 1} ELSE max(fid) END FROM near)"
+    cut = f" {order} LIMIT {query.limit + 1:d}"
+    rows = f"SELECT {_columns(query)} FROM {_rows(query, _columns(query), _both(upto, after), cut)}{cut}"
     inner = f"SELECT t.*, row_number() OVER () AS place FROM ({rows}) t"
     enough = f"(SELECT count(*) FROM near) < {most:d} OR count(*) > {query.limit:d}"
     among = f" FILTER (WHERE place <= {query.limit:d})"
