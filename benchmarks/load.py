@@ -37,7 +37,7 @@ from geocloud.db.cluster import admin_url, session
 from geocloud.db.roles import OWNER, make_url, open_database
 from geocloud.settings import DatabaseSettings
 
-__all__ = ["SETS", "LoadRun", "Race", "race", "table"]
+__all__ = ["SETS", "LoadRun", "Race", "Reload", "race", "reload", "table"]
 
 _DATABASE = "geocloud_bench_load"
 _SEED = 20_260_101
@@ -199,6 +199,59 @@ def race(
             say(f"{data.name} {number}: geocloud {one.ours[-1].seconds:.2f} s, ogr2ogr {one.ogr2ogr[-1].seconds:.2f} s")
         found.append(one)
     return found
+
+
+@dataclass(frozen=True)
+class Reload:
+    """A yearly delivery after the first: both runs, rows of the file, how many differ, and what history holds."""
+
+    first: LoadRun
+    again: LoadRun
+    rows: int
+    changed: int
+    in_history: int
+    reported: int
+
+
+def reload(settings: DatabaseSettings, owner: str, folder: Path, say: Callable[[str], None]) -> Reload:
+    """The polygons, and a year later the whole file again with every 33rd row changed: half in words, half in shape."""
+    folder.mkdir(parents=True, exist_ok=True)
+    layers, data = _layers(folder / "layers", overviews=False), SETS[1]
+    path, later = _file(folder, data), folder / f"{data.name}-{data.rows}-later.gpkg"
+    changed = 0
+    if later.exists():
+        later.unlink()
+    for first in range(0, data.rows, _BATCH):
+        rows = data.make(first, min(_BATCH, data.rows - first))
+        number = np.arange(first, first + len(rows))
+        words, shape = number % 66 == 0, number % 66 == 33
+        changed += int((words | shape).sum())
+        floors = np.where(words, rows["floors"].to_numpy() + 1, rows["floors"].to_numpy())
+        geoms = shapely.from_wkb(rows["geom"].to_numpy(zero_copy_only=False))
+        geoms[shape] = shapely.transform(geoms[shape], lambda xy: xy + 1e-5)
+        rows = rows.set_column(rows.schema.get_field_index("floors"), "floors", pa.array(floors))
+        rows = rows.set_column(
+            rows.schema.get_field_index("geom"), "geom", pa.array(shapely.to_wkb(geoms), pa.binary())
+        )
+        pyogrio.write_arrow(
+            rows, later, layer=data.name, driver="GPKG", geometry_name="geom", geometry_type=data.geometry,
+            crs="EPSG:4490", append=first > 0, dataset_options=None if first else {"VERSION": "1.2"},
+        )  # fmt: skip
+    with _fresh(settings, owner) as url:
+        _checkpoint(url)
+        begun = _ours(url, path, data, folder, layers)
+        _checkpoint(url)
+        env = {"GEOCLOUD_DATABASE_URL": url, "GEOCLOUD_HOME": str(folder / "home"), "GEOCLOUD_LAYERS_DIR": str(layers)}
+        command = [sys.executable, "-m", "geocloud.cli", "load", str(later), "--layer", f"bench.{data.name}", "--full"]
+        again, out = _timed([*command, "--json"], env)
+        result = json.loads(out)[0]
+        with closing(psycopg2.connect(url)) as conn, conn.cursor() as cur:
+            cur.execute(f'SELECT count(DISTINCT fid), count(*) FROM history."bench.{data.name}"')
+            features, beliefs = cur.fetchone()
+    if (result["new"], result["rejected"], beliefs) != (0, 0, 2 * features):
+        raise RuntimeError(f"the second load made {result['new']} rows, history holds {beliefs} of {features} features")
+    say(f"{data.name}: first {begun.seconds:.2f} s, again {again.seconds:.2f} s")
+    return Reload(begun, again, data.rows, changed, features, result["changed"])
 
 
 def table(races: list[Race]) -> str:
