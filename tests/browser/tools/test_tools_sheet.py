@@ -161,6 +161,23 @@ def test_click_beyond_the_divider_tells_of_its_date(visited: MapPage, city: City
     assert visited.asked_for(f"/items/{fid}?datetime=2021-07-01")
 
 
+@pytest.mark.parametrize("lang", ["zh", "en"])
+def test_versions_of_a_feature_lead_to_their_days(visited: MapPage, city: City, lang: str, tmp_path: Path) -> None:
+    fid = city.fetch("SELECT fid FROM test.zone WHERE code = 'old'")[0][0]
+    at = f"#at=15/{CENTRE[1]}/{CENTRE[0]}&on={ZONE}&date=2021-07-01&sel={ZONE}/{fid}&lang={lang}"
+    page = visited.open(at)
+    card = page.locator(f".inspector [data-card='{ZONE}/{fid}']")
+    card.locator("details.versions > summary").click()
+    first = card.locator(".life li button")
+    first.wait_for()
+    told = {"zh": "2020年3月1日 至 2024年5月1日", "en": "1 March 2020 to 1 May 2024"}[lang]
+    assert first.all_inner_texts() == [told]
+    page.screenshot(path=str(tmp_path / f"versions-{lang}.png"))
+    first.focus()
+    page.keyboard.press("Enter")
+    visited.until("date=2020-03-01")
+
+
 def make(page: Page, kind: str, to: Path) -> bytes:
     with page.expect_download(timeout=120_000) as waiting:
         page.click(f".tool-card [data-act={kind}]")

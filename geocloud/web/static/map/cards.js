@@ -3,6 +3,7 @@
 
 import { copy, h, icon, ICONS } from "./dom.js";
 import { swatch } from "./legend.js";
+import { lifeOf } from "./life.js";
 
 /**
  * @typedef {import("./types.js").App} App
@@ -93,6 +94,7 @@ export function featureCard(app, hit, feature, error, open) {
     h("a", { class: "button plain", href: `${page}?f=html&lang=${app.lang}`, target: "_blank" }, t("网页", "Page")),
     h("a", { class: "button plain", href: `${page}?f=json`, target: "_blank" }, "GeoJSON")));
   details.querySelector("summary")?.addEventListener("click", () => app.view.highlight([feature]));
+  if (layer.hasTime) details.append(lifeOf(app, layer, hit.fid));
   return h("article", { class: "card", "data-card": `${hit.collection}/${hit.fid}` }, details);
 }
 
