@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import json
 import logging
 from collections.abc import Callable, Mapping
@@ -41,6 +42,8 @@ SELECT json_build_object(
         FROM geocloud.source WHERE layer = l.id)) ORDER BY l.id), '[]')
     FROM geocloud.layer l JOIN geocloud.layer_state s ON s.layer = l.id WHERE l.status = 'active'))::text
 """
+# PostgreSQL's longest name.
+_NAME_BYTES = 63
 _RECONNECT_SECONDS = 0.5
 # States are read no more often than this, so that a storm of small writes is followed in few steps.
 _GATHER_SECONDS = 0.004
@@ -93,6 +96,16 @@ class Layer:
     def history(self) -> str:
         """Quoted name of the table of past beliefs."""
         return f'history."{self.spec.id}"'
+
+    def function(self, name: str) -> str:
+        """Quoted name of one of the layer's functions in the database: `portion` or `restore`.
+
+        Names of more than 63 bytes are shortened as `geocloud.short_name` does.
+        """
+        whole = f"{self.spec.id}:{name}"
+        if len(whole) > _NAME_BYTES:
+            whole = f"{whole[:54]} {hashlib.md5(whole.encode(), usedforsecurity=False).hexdigest()[:8]}"
+        return f'history."{whole}"'
 
     @property
     def synthetic(self) -> bool:

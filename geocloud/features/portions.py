@@ -7,7 +7,6 @@ request becomes its arguments, held to the layer's rules like any other change.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -17,7 +16,7 @@ import orjson
 
 from geocloud.catalogue.registry import Layer
 from geocloud.errors import EditError
-from geocloud.features.binder import Binder, quote_identifier
+from geocloud.features.binder import Binder
 from geocloud.features.body import Draft, read_feature, read_patch
 from geocloud.features.edit import Editor, How, Written, busy
 from geocloud.features.query import Output, Statement
@@ -176,7 +175,6 @@ def _portion_statement(
 ) -> Statement:  # fmt: skip
     """The stamp of a portion written, null when it changes nothing."""
     binder = Binder()
-    function = f"history.{quote_identifier(_short(f'{layer.id}:portion'))}"
     ends = [instant(binder, since or datetime.min), instant(binder, until or datetime.max)]
     pinned = "NULL"
     if meant is not None:
@@ -185,15 +183,8 @@ def _portion_statement(
         [binder.bind(fid, "bigint"), *ends, f"{binder.bind(patch, 'text')}::jsonb", instant(binder, like), pinned]
     )
     # The date of the change is its span; the trigger must not take it for that of the write.
-    sql = f"WITH {told(binder, Said(None, False, said.by))} SELECT {function}({arguments}) FROM said"
+    sql = f"WITH {told(binder, Said(None, False, said.by))} SELECT {layer.function('portion')}({arguments}) FROM said"
     return Statement(sql, binder.args)
-
-
-def _short(name: str) -> str:
-    """`geocloud.short_name` of the database: at most 63 bytes."""
-    if len(name.encode()) <= 63:
-        return name
-    return f"{name[:54]} {hashlib.md5(name.encode(), usedforsecurity=False).hexdigest()[:8]}"
 
 
 async def _as_it_is(

@@ -7,7 +7,6 @@ Nothing of what happened in between is lost; going back can itself be undone.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,7 +15,7 @@ from typing import Any
 import asyncpg
 
 from geocloud.catalogue.registry import Layer
-from geocloud.features.binder import Binder, quote_identifier
+from geocloud.features.binder import Binder
 from geocloud.features.cql2 import compile_filter
 from geocloud.features.moment import NOW, Moment
 from geocloud.features.query import Statement
@@ -45,11 +44,8 @@ class Restored:
 def restore_statement(layer: Layer, moment: datetime, fids: Sequence[int] | None, said: Said) -> Statement:
     """One row: ended, changed, returned, stamp. `fids` None: the whole layer."""
     binder = Binder()
-    name = f"{layer.id}:restore"
-    if len(name) > 63:
-        name = f"{name[:54]} {hashlib.md5(name.encode(), usedforsecurity=False).hexdigest()[:8]}"
     chosen = "NULL" if fids is None else binder.bind(list(fids), "bigint[]")
-    call = f"history.{quote_identifier(name)}({chosen}, {instant(binder, moment)})"
+    call = f"{layer.function('restore')}({chosen}, {instant(binder, moment)})"
     sql = (
         f"WITH {told(binder, said)}, done AS MATERIALIZED (SELECT {call} AS r FROM said) "
         "SELECT (r).ended, (r).changed, (r).returned, geocloud.stamp() FROM done"

@@ -133,7 +133,10 @@ BEGIN
         EXECUTE format('CREATE INDEX IF NOT EXISTS %I ON %s %s', geocloud.short_name(layer_id || ' ' || wanted.name),
             past, CASE WHEN made LIKE 'USING%' THEN made ELSE 'USING btree ' || made END);
     END LOOP;
-    EXECUTE format('DROP INDEX IF EXISTS history.%I', layer_id || ' fid');
+    -- A longer name was cut to that of the table itself, and no index was made.
+    IF octet_length(layer_id || ' fid') <= 63 THEN
+        EXECUTE format('DROP INDEX IF EXISTS history.%I', layer_id || ' fid');
+    END IF;
     EXECUTE format('CREATE INDEX IF NOT EXISTS %I ON %s (valid_from) WHERE valid_from > ''-infinity''',
         geocloud.short_name(split_part(layer_id, '.', 2) || ' begun'), live);
     EXECUTE format('CREATE INDEX IF NOT EXISTS %I ON %s (valid_to) WHERE valid_to < ''infinity''',

@@ -123,6 +123,7 @@ class _Application:
     def __init__(self, service: Service) -> None:
         self.service = service
         documents: list[tuple[str, Handler]] = [
+            tiles.TILE,
             ("/", _document(ogc.landing, "landing", _JSON)),
             ("/conformance", _document(ogc.conformance, "conformance", _JSON)),
             ("/collections", _document(ogc.collections, "collections", _JSON)),

@@ -30,7 +30,7 @@ from geocloud.web.ask import Ask
 from geocloud.web.items import said_in
 from geocloud.web.service import Service
 
-__all__ = ["ROUTES"]
+__all__ = ["ROUTES", "TILE"]
 
 Handler = Callable[[Service, Ask, dict[str, str]], Awaitable[Answer]]
 
@@ -229,6 +229,10 @@ def _only(ask: Ask, allowed: tuple[str, ...]) -> None:
             raise unknown_parameter(name, list(allowed))
 
 
+# Asked for more often than all else, so it is looked for first.
+TILE: tuple[str, Handler] = ("/collections/{collection}/tiles/{grid}/{matrix}/{row}/{col}", _tile)
+
+
 def _routes() -> list[tuple[str, Handler]]:
     routes: list[tuple[str, Handler]] = [("/tileMatrixSets", _grids), ("/tileMatrixSets/{grid}", _grid)]
     for base in ("/collections/{collection}/tiles", "/themes/{theme}/tiles", "/tiles"):
@@ -237,7 +241,7 @@ def _routes() -> list[tuple[str, Handler]]:
             (base, _tilesets),
             (base + "/{grid}", _tileset),
         ]
-    return routes
+    return [r for r in routes if r != TILE]
 
 
 ROUTES = _routes()

@@ -9,6 +9,7 @@ import psycopg2
 import pytest
 
 from geocloud.catalogue.publish import sync
+from geocloud.catalogue.registry import Layer
 from geocloud.db.cluster import Urls
 from tests.catalogue.test_time import FOREVER, Db, beliefs, believed_at, ended, layer, stamp
 
@@ -198,4 +199,14 @@ def test_whether_another_date_shows_anything_else_is_known(fresh_urls: Urls) -> 
     owner.run("UPDATE lab.thing SET v = '2'")
     owner.run("INSERT INTO lab.table (code, valid_from) VALUES ('b', '2020-01-01Z')")
     assert dated("thing") and dated("table") and not dated("shape")
+    owner.conn.close()
+
+
+def test_functions_of_a_layer_with_a_long_name_are_found(fresh_urls: Urls) -> None:
+    owner = Db(fresh_urls.owner)
+    spec = layer("n" * 48).model_copy(update={"id": f"lab_of_very_long_names_for_layers.{'n' * 48}"})
+    sync(owner.conn, {spec.id: spec}, {})
+    for name in ("portion", "restore"):
+        quoted = Layer(spec).function(name)
+        assert owner.run(f"SELECT count(*) FROM pg_proc WHERE oid::regproc = '{quoted}'::regproc") == [(1,)]
     owner.conn.close()
