@@ -15,7 +15,8 @@ from geocloud.errors import Forbidden, VersionConflict
 from geocloud.features.edit import Editor, How, busy
 from geocloud.features.literals import invalid
 from geocloud.features.moment import read_moment
-from geocloud.features.request import read_item, served_crs, unknown_parameter
+from geocloud.features.query import Output
+from geocloud.features.request import served_crs, unknown_parameter
 from geocloud.features.restore import Restored, carry_out, matching_statement, restore_statement
 from geocloud.features.transaction import Done, read_parts, transact
 from geocloud.features.violation import Violation, refuse_all
@@ -51,9 +52,8 @@ async def _transact(service: Service, ask: Ask, params: dict[str, str]) -> Answe
     for part in parts:
         if not key.allows(part.layer.id):
             raise _forbidden(key, part.layer, part.pointer)
-    output, _, _ = read_item([], parts[0].layer)
     try:
-        done = await transact(editor, parts, How(system, output, Said(at, False, key.name)))
+        done = await transact(editor, parts, How(system, Output(), Said(at, False, key.name)))
     except VersionConflict as exc:
         pointer = exc.context.get("pointer")
         part = next(p for p in parts if p.pointer == pointer)

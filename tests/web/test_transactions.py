@@ -9,9 +9,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 import httpx
+import psycopg2
 import pytest
 
-from tests.web.editing import ASSET, QUIET, Keys, Table, draft
+from geocloud.catalogue.publish import sync
+from geocloud.catalogue.spec import LayerSpec
+from geocloud.db.cluster import Urls
+from tests.web.editing import ASSET, KINDS, QUIET, Keys, Table, asset_spec, draft
 
 ITEMS = f"/collections/{ASSET}/items"
 
@@ -169,6 +173,32 @@ def test_many_transactions_over_the_same_features_lose_nothing(edit: httpx.Clien
     assert wrong == []
     total = table.run("SELECT sum(year)::int AS n FROM test.asset WHERE fid = ANY (%s)", pairs)[0]["n"]
     assert total == 2 * len(won) > 0
+
+
+def test_layers_change_together_or_not_at_all(edit: httpx.Client, table: Table, urls: Urls) -> None:
+    other = "test.another"
+    conn = psycopg2.connect(urls.owner)
+    text = {"zh": "另一层", "en": "Another"}
+    fields = [{"name": "code", "title": text}, {"name": "year", "type": "integer", "title": text}]
+    spec = {"id": other, "title": text, "description": text, "geometry": "none", "key": ["code"], "fields": fields}
+    specs = {ASSET: asset_spec(), QUIET: asset_spec(QUIET, edit=False)}
+    specs[other] = LayerSpec.model_validate(spec | {"access": {"edit": True}})
+    sync(conn, specs, {"asset_kind": KINDS})
+    conn.close()
+    table.until(lambda: edit.get(f"/collections/{other}").status_code == 200)
+    plain = {"type": "Feature", "geometry": None, "properties": {"code": "N1", "year": 7}}
+    fid, tag = made(edit, name="here")
+    parts = [
+        {"action": "insert", "collection": other, "items": [plain]},
+        part("update", id=fid, ifMatch=tag, patch={"properties": {"name": "there"}}),
+    ]
+    done = send(edit, *parts)
+    assert done.status_code == 200, done.text
+    assert edit.get(done.json()["insertResults"][0]).json()["properties"] == {"code": "N1", "year": 7}
+    assert edit.get(f"{ITEMS}/{fid}").json()["properties"]["name"] == "there"
+    again = send(edit, *parts)
+    assert again.status_code == 412
+    assert table.run("SELECT count(*) AS n FROM test.another")[0]["n"] == 1
 
 
 def stamp(table: Table) -> str:
