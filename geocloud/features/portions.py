@@ -27,7 +27,7 @@ from geocloud.features.version import Version
 from geocloud.features.violation import Violation
 from geocloud.features.writing import Said, instant, told
 
-__all__ = ["change_portion", "end_portion", "move_version"]
+__all__ = ["change_portion", "end_portion", "is_ahead", "move_version"]
 
 # Versions of one feature that are looked at; more than a feature of a city has.
 _MOST = 10_000
@@ -48,11 +48,22 @@ async def change_portion(editor: Editor, layer: Layer, fid: int, document: Any, 
     return await _as_it_is(editor, layer, fid, how.output, since, notes)
 
 
+async def is_ahead(editor: Editor, layer: Layer, fid: int) -> bool:
+    """Whether another version of the feature is known to begin at a date ahead, while one holds now."""
+    if not layer.state.timed:
+        return False
+    async with editor.reader.lease() as conn:
+        timeline = await read_timeline(conn, timeline_statement(layer, fid, Output(), limit=_MOST))
+    now, last = datetime.now(UTC), timeline[-1].valid_from if timeline else None
+    return last is not None and last > now and at(timeline, now) is not None
+
+
 async def end_portion(editor: Editor, layer: Layer, fid: int, how: How) -> datetime:
     """The feature was not there from `how.at` until `how.until`; the stamp of the write. Raises as `change_portion`."""
     timeline = await _timeline(editor, layer, fid, how.output)
     meant = await _meant(editor, layer, fid, timeline, how)
-    since, until = _span(timeline, how)
+    since, _ = _span(timeline, how)
+    until = how.until
     stamp = await _run(editor, layer, fid, [(since, until, None, None)], how.said, meant)
     return stamp or datetime.now(UTC)
 
@@ -135,9 +146,13 @@ def _span(timeline: list[Belief], how: How) -> tuple[datetime | None, datetime |
     since = how.at
     if since is None and not how.said.correction:
         since = datetime.now(UTC)
-    if since is not None and how.until is not None and how.until <= since:
+    until = how.until
+    if until is None and not how.said.correction and since is not None and (belief := at(timeline, since)) is not None:
+        # A change from now on leaves alone what is planned.
+        until = belief.valid_to
+    if since is not None and until is not None and until <= since:
         raise _ends_first()
-    return since, how.until
+    return since, until
 
 
 async def _run(

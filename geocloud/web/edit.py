@@ -32,7 +32,7 @@ from geocloud.errors import (
 from geocloud.features.body import parse_json
 from geocloud.features.edit import Editor, How, Written
 from geocloud.features.literals import day_start, invalid, parse_date, parse_instant
-from geocloud.features.portions import change_portion, end_portion, move_version
+from geocloud.features.portions import change_portion, end_portion, is_ahead, move_version
 from geocloud.features.refusals import unknown_item
 from geocloud.features.request import read_item, served_crs, unknown_parameter
 from geocloud.features.version import named_versions, read_version
@@ -102,7 +102,7 @@ async def _create(service: Service, ask: Ask, params: dict[str, str]) -> Answer:
 
 async def _replace(service: Service, ask: Ask, params: dict[str, str]) -> Answer:
     async def change(editor: Editor, layer: Layer, fid: int, document: Any, how: How) -> Written:
-        if how.is_portion:
+        if how.is_portion or await is_ahead(editor, layer, fid):
             return await change_portion(editor, layer, fid, document, how, whole=True)
         return await editor.replace(layer, fid, document, how)
 
@@ -111,7 +111,7 @@ async def _replace(service: Service, ask: Ask, params: dict[str, str]) -> Answer
 
 async def _update(service: Service, ask: Ask, params: dict[str, str]) -> Answer:
     async def change(editor: Editor, layer: Layer, fid: int, document: Any, how: How) -> Written:
-        if how.is_portion:
+        if how.is_portion or await is_ahead(editor, layer, fid):
             return await change_portion(editor, layer, fid, document, how, whole=False)
         return await editor.update(layer, fid, document, how)
 
@@ -123,7 +123,8 @@ async def _delete(service: Service, ask: Ask, params: dict[str, str]) -> Answer:
     how = _how(service, ask, layer, key)
     fid = read_fid(layer, params["fid"])
     try:
-        stamp = await (end_portion(editor, layer, fid, how) if how.is_portion else editor.delete(layer, fid, how))
+        portion = how.is_portion or await is_ahead(editor, layer, fid)
+        stamp = await (end_portion(editor, layer, fid, how) if portion else editor.delete(layer, fid, how))
     except VersionConflict as exc:
         raise _tagged(service, ask, layer, fid, exc) from None
     await heard(service, layer, stamp)

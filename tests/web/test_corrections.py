@@ -180,3 +180,28 @@ def test_a_named_past_version_must_still_be_believed(edit: httpx.Client, fid: in
                         headers=PATCH | {"if-match": match})  # fmt: skip
     assert second.status_code == 412
     assert life(edit, fid)[1][2] == "x"
+
+
+def test_what_is_planned_is_left_alone_by_a_change_of_now(edit: httpx.Client, fid: int, table: Table) -> None:
+    """A row that takes effect at a date ahead, as a load may bring it: the feature of now is still read and changed."""
+    table.run(
+        "SELECT set_config('geocloud.valid_at', '2999-01-01Z', true); "
+        "UPDATE test.asset SET name = 'planned' WHERE fid = %s", fid,
+    )  # fmt: skip
+    path = f"{ITEMS}/{fid}"
+    table.until(lambda: edit.get(f"{path}?datetime=2999-06-01").json()["properties"]["name"] == "planned")
+    now = edit.get(path)
+    assert now.json()["properties"]["name"] == "three"
+    code = now.json()["properties"]["code"]
+    assert [f["id"] for f in edit.get(ITEMS, params={"code": code}).json()["features"]] == [fid]
+    changed = edit.patch(path, json={"properties": {"name": "four"}}, headers=PATCH | {"if-match": now.headers["etag"]})
+    assert changed.status_code == 200, changed.text
+    assert changed.json()["properties"]["name"] == "four"
+    assert edit.get(path).json()["properties"]["name"] == "four"
+    assert edit.get(f"{path}?datetime=2999-06-01").json()["properties"]["name"] == "planned"
+    assert [name for _, _, name in life(edit, fid)] == ["one", "two", "three", "four", "planned"]
+    stale = edit.patch(path, json={"properties": {"name": "x"}}, headers=PATCH | {"if-match": now.headers["etag"]})
+    assert stale.status_code == 412
+    assert edit.delete(path, headers=ANY).status_code == 204
+    assert edit.get(path).status_code == 410
+    assert edit.get(f"{path}?datetime=2999-06-01").status_code == 404
