@@ -240,6 +240,7 @@ def test_no_word_of_the_other_language_is_left(open_map: Open) -> None:
     tab.page.wait_for_selector("html[lang=zh-CN]")
     tab.page.wait_for_selector("#tree h2:text-is('图层')")
     tab.page.locator("[data-card] >> text=学校").first.wait_for()
+    tab.page.locator("#table thead >> text=在校生数").first.wait_for()
     tab.idle()
     chinese = tab.page.evaluate(script)
     assert {t for t in chinese if t in set(english) and re.search(r"[A-Za-z]{3}", t)} <= {

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 
 import h3
@@ -10,6 +11,7 @@ import httpx
 import jsonschema
 import pytest
 
+NUMBERS = itertools.count(100_001)
 SHORT = {"lon", "lat", "kind", "title", "subtitle", "score"}
 
 
@@ -24,9 +26,11 @@ def find(client: httpx.Client, question: str, **more: object) -> list[dict]:
 @pytest.fixture
 def named(city, client):
     """A site with a name of its own, gone after the test."""
+    # A number of its own each time: one that has lived cannot have been there for ever a second time.
     city.run(
         "INSERT INTO test.site (fid, code, name, kind, geom) "
-        "VALUES (100001, 'N1', '望岳茶楼', 'lamp', ST_SetSRID(ST_Point(115.98, 36.45), 4490))"
+        "VALUES (%s, 'N1', '望岳茶楼', 'lamp', ST_SetSRID(ST_Point(115.98, 36.45), 4490))",
+        next(NUMBERS),
     )
     yield
     city.run("DELETE FROM test.site WHERE code = 'N1'")
