@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import secrets
 from pathlib import Path
 
@@ -120,13 +121,16 @@ def _secret(settings: Settings) -> bytes:
     if settings.web.secret:
         return settings.web.secret.encode()
     path: Path = settings.database.home / "web-secret"
+    part = path.with_name(f"{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("xb") as file:
-            path.chmod(0o600)
-            file.write(secrets.token_bytes(32))
-    except FileExistsError:
-        pass
+        if not path.exists():
+            # Written whole under another name: a worker that comes second must not read half of it.
+            part.touch(0o600)
+            part.write_bytes(secrets.token_bytes(32))
+            with contextlib.suppress(FileExistsError):
+                os.link(part, path)
+            part.unlink()
     except OSError:
         return secrets.token_bytes(32)
     return path.read_bytes()
