@@ -25,6 +25,7 @@ __all__ = [
     "IngestSettings",
     "QgisSettings",
     "Settings",
+    "SiteSettings",
     "StyleSettings",
     "TileSettings",
     "WebSettings",
@@ -282,6 +283,23 @@ class QgisSettings(_Group):
     qgis_page_rows: int = Field(1_000, ge=10, le=50_000, description="Features QGIS asks for at a time.")
 
 
+class SiteSettings(_Group):
+    """What a site may be that is checked against the plans, and what of the answer is listed."""
+
+    site_max_mb: int = Field(20, ge=1, description="Largest file or geometry of a site, in MB.")
+    site_vertices_max: int = Field(100_000, ge=100, description="Most vertices of a site.")
+    site_parts_max: int = Field(500, ge=1, description="Most separate parts of a site.")
+    site_area_max_ha: float = Field(20_000.0, gt=0, description="Largest site, in hectares.")
+    site_close_gap_m: float = Field(
+        1.0, ge=0, description="Metres up to which the ends of an open outline are joined; a wider gap is refused."
+    )
+    site_repair_share: float = Field(
+        0.001, ge=0, le=1, description="Share of its area that the repair of a self-crossing site may change."
+    )
+    site_features_listed: int = Field(50, ge=1, description="Features listed under one rule; the rest are counted.")
+    site_search_m: float = Field(1_000.0, ge=0, description="Metres around a site searched for protected things.")
+
+
 class Settings(_Group):
     """All groups together; made once per application or command."""
 
@@ -293,6 +311,7 @@ class Settings(_Group):
     styles: StyleSettings = Field(default_factory=lambda: StyleSettings(), description="Styles.")
     qgis: QgisSettings = Field(default_factory=lambda: QgisSettings(), description="QGIS.")
     tiles: TileSettings = Field(default_factory=lambda: TileSettings(), description="Tiles.")
+    site: SiteSettings = Field(default_factory=lambda: SiteSettings(), description="Sites.")
 
     @property
     def tile_cache_folder(self) -> Path:

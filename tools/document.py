@@ -14,6 +14,7 @@ from geocloud.settings import (
     EditSettings,
     IngestSettings,
     QgisSettings,
+    SiteSettings,
     StyleSettings,
     TileSettings,
     WebSettings,
@@ -30,6 +31,7 @@ _GROUPS = (
     StyleSettings,
     TileSettings,
     QgisSettings,
+    SiteSettings,
 )
 
 

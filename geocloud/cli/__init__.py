@@ -29,6 +29,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "layers": ("Publish, list, show and make layer definitions", "发布、列出、查看、新建图层定义"),
     "demo": ("Fill the database with the synthetic demo city", "用合成的示例城市填充数据库"),
     "keys": ("Make, list and revoke keys for editing over HTTP", "生成、列出、吊销在线编辑的密钥"),
+    "plans": ("Check, compare and use plans", "规划的检查、比对与应用"),
     "tiles": ("Make and renew archives of vector tiles", "生成、更新矢量瓦片档案"),
     "ogc": ("Write the pygeoapi configuration of the catalogue", "按目录生成 pygeoapi 配置"),
     "doctor": ("Check the machine, the packages, the database and the catalogue", "检查本机、软件包、数据库与目录"),

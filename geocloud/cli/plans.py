@@ -1,0 +1,20 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`geocloud plans`: plans checked, compared, and sites checked against them."""
+
+from __future__ import annotations
+
+import typer
+
+from geocloud.cli.check_site import check_site
+
+__all__ = ["app"]
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, no_args_is_help=True)
+
+
+@app.callback()
+def _plans() -> None:
+    """Plans and what they say of a place (规划)."""
+
+
+app.command("check-site")(check_site)
