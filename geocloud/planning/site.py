@@ -91,9 +91,10 @@ def read_site(value: Mapping[str, Any] | Path, settings: Settings, crs: str | No
             return _site(source, settings, crs)
     if "value" in value and "type" not in value:
         return _from_bytes(str(value.get("name") or "site"), value["value"], settings, crs)
-    if len(json.dumps(value)) > limit << 20:
+    text = json.dumps(value)
+    if len(text) > limit << 20:
         raise _over("site_max_mb", limit, "MB")
-    return _site(ShapesSource("GeoJSON", _geojson(value), "OGC:CRS84", by_format=True), settings, crs)
+    return _site(ShapesSource("GeoJSON", _geojson(json.loads(text)), "OGC:CRS84", by_format=True), settings, crs)
 
 
 def _from_bytes(name: str, encoded: Any, settings: Settings, crs: str | None) -> Site:
