@@ -13,9 +13,10 @@ from benchmarks.special import (
     memory,
     seeding,
     servers,
+    site_check,
     tiles,
 )
 from benchmarks.special.base import SPECIALS, Context, Special
 
 __all__ = ["SPECIALS", "Context", "Special", "cached", "catalogue", "drivers", "edits", "freshness", "gone", "history",
-           "loading", "memory", "seeding", "servers", "tiles"]  # fmt: skip
+           "loading", "memory", "seeding", "servers", "site_check", "tiles"]  # fmt: skip
