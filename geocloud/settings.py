@@ -288,7 +288,7 @@ class SiteSettings(_Group):
 
     site_max_mb: int = Field(20, ge=1, description="Largest file or geometry of a site, in MB.")
     site_vertices_max: int = Field(100_000, ge=100, description="Most vertices of a site.")
-    site_parts_max: int = Field(500, ge=1, description="Most separate parts of a site.")
+    site_parts_max: int = Field(500, ge=1, description="Most separate parts of a site, or outlines of its file.")
     site_area_max_ha: float = Field(20_000.0, gt=0, description="Largest site, in hectares.")
     site_close_gap_m: float = Field(
         1.0, ge=0, description="Metres up to which the ends of an open outline are joined; a wider gap is refused."

@@ -94,12 +94,18 @@ def read_site(value: Mapping[str, Any] | Path, settings: Settings, crs: str | No
     text = json.dumps(value)
     if len(text) > limit << 20:
         raise _over("site_max_mb", limit, "MB")
-    return _site(ShapesSource("GeoJSON", _geojson(json.loads(text)), "OGC:CRS84", by_format=True), settings, crs)
+    try:
+        shapes = _geojson(json.loads(text))
+    except (AttributeError, TypeError, RecursionError):
+        raise _fault("not-geojson", "it is no GeoJSON geometry", "不是有效的 GeoJSON 几何") from None
+    return _site(ShapesSource("GeoJSON", shapes, "OGC:CRS84", by_format=True), settings, crs)
 
 
 def _from_bytes(name: str, encoded: Any, settings: Settings, crs: str | None) -> Site:
     limit = settings.site.site_max_mb
-    if not isinstance(encoded, str) or len(encoded) > (limit << 20) * 4 // 3 + 8:
+    if not isinstance(encoded, str):
+        raise _fault("not-base64", "the file is not base64", "文件内容不是 base64 编码")
+    if len(encoded) > (limit << 20) * 4 // 3 + 8:
         raise _over("site_max_mb", limit, "MB")
     try:
         data = base64.b64decode(encoded, validate=True)
@@ -167,6 +173,10 @@ def _site(source: Source, settings: Settings, named: str | None) -> Site:
         if f.code not in ("GC-301", "GC-312", "GC-309", "GC-316")
     ]
     placed = found.placement.apply(shapely.force_2d(np.array(shapes, dtype=object)))
+    # Before anything that takes all outlines against all others.
+    outlines = int(np.maximum(shapely.get_num_geometries(placed), 1).sum())
+    if outlines > settings.site.site_parts_max:
+        raise _over("site_parts_max", settings.site.site_parts_max, "", outlines)
     polygons = _polygons(placed, settings.site.site_close_gap_m, notes)
     sound = [_sound(p, settings, notes) for p in polygons]
     whole = _one(sound, notes)
@@ -207,8 +217,9 @@ def _polygons(placed: NDArray[Any], gap_m: float, notes: list[Note]) -> list[Any
 
 
 def _rings(lines: list[Any], gap_m: float, notes: list[Note]) -> list[Any]:
-    closed = [s for s in lines if shapely.get_coordinates(s)[0].tolist() == shapely.get_coordinates(s)[-1].tolist()]
-    still_open = [s for s in lines if s not in closed] if len(closed) < len(lines) else []
+    is_closed = [bool(shapely.is_closed(s)) for s in lines]
+    closed = [s for s, whole in zip(lines, is_closed, strict=True) if whole]
+    still_open = [s for s, whole in zip(lines, is_closed, strict=True) if not whole]
     if not still_open:
         return closed
     merged = (

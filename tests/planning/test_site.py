@@ -107,6 +107,27 @@ def test_what_is_no_site_is_refused_with_its_place(value: dict[str, Any], fault:
     assert shapely.box(116, 36.4, 126.1, 36.5).covers(shapely.Point(lon, lat))
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        pytest.param({"type": "FeatureCollection", "features": [1]}, id="feature that is a number"),
+        pytest.param({"type": "MultiPolygon", "coordinates": [1]}, id="polygon that is a number"),
+        pytest.param({"type": "Polygon", "coordinates": [[1, 2]]}, id="ring of numbers"),
+        pytest.param({"type": "Polygon", "coordinates": [[["a", 1], [2, 3], [4, 5]]]}, id="text"),
+        pytest.param({"type": "Polygon", "coordinates": []}, id="empty"),
+        pytest.param({"type": "Polygon", "coordinates": {"a": 1}}, id="object"),
+        pytest.param({"type": "Feature", "geometry": None}, id="feature without geometry"),
+        pytest.param({"name": "a.txt", "value": "%%%"}, id="not base64"),
+        pytest.param({"name": "a.txt", "value": 7}, id="number"),
+        pytest.param({"name": "../../etc/a.txt", "value": ""}, id="empty file"),
+    ],
+)
+def test_what_is_no_geometry_at_all_is_told_as_such(value: dict[str, Any]) -> None:
+    with pytest.raises(InvalidParameter) as caught:
+        read_site(value, SETTINGS)
+    assert caught.value.context["parameter"] == "site"
+
+
 @pytest.mark.parametrize(("gap", "closed"), [(0.5, True), (2.0, False)])
 def test_an_open_outline_is_closed_up_to_the_named_gap(gap: float, closed: bool) -> None:
     open_line = [*SQUARE[:4], [116.0, 36.45 + gap / 110_950]]
