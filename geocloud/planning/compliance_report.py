@@ -94,8 +94,7 @@ class _Writer:
             first_map=self._first_map(hits),
             blocks=tuple(blocks),
             fingerprint=d["fingerprint"],
-            address=f"/reports/{d['fingerprint']}",
-            about=self._about(),
+            about=(*self._about(), (self._pick("指纹", "Fingerprint"), d["fingerprint"])),
             synthetic=d["synthetic"],
         )
 
@@ -206,7 +205,7 @@ class _Writer:
             look = Look(fill=_COLOURS[tone], fill_opacity=0.4, line=_COLOURS[tone], width=0.7, hatch="diagonal")
             what = self._pick("超出部分", "Outside") if r["test"] == "outside" else self._pick("重叠部分", "Overlap")
             layers.append(MapLayer([self.checked.overlaps[r["number"]]], look, what))
-        return self._map([*layers, self._site()], f"{r['number']} {self._text(r['title'])}", 70.0)
+        return self._map([*layers, self._site()], f"{r['number']} {self._text(r['title'])}", 50.0)
 
     def _features(self, r: dict[str, Any], held: Held) -> Table:
         titles = {
