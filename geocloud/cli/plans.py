@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import typer
 
+from geocloud.cli.area_stat import area_stat
 from geocloud.cli.check_site import check_site
 
 __all__ = ["app"]
@@ -17,4 +18,5 @@ def _plans() -> None:
     """Plans and what they say of a place (规划)."""
 
 
+app.command("area-stat")(area_stat)
 app.command("check-site")(check_site)
