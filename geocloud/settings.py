@@ -76,6 +76,9 @@ class DatabaseSettings(_Group):
         ge=100,
         description="Milliseconds after which a reader's statement is stopped by the database.",
     )
+    process_statement_ms: int = Field(
+        600_000, ge=1_000, description="Milliseconds after which a statement of a process is stopped by the database."
+    )
 
 
 class CitySettings(_Group):

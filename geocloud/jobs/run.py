@@ -70,5 +70,9 @@ def open_run(
     with connect(reader_url, application_name="geocloud process") as conn:
         conn.set_session(isolation_level="REPEATABLE READ", readonly=True)
         with conn.cursor() as cur:
-            cur.execute("SET TIME ZONE 'UTC'; SET jit = off")
+            # Long work reads more than a page of the API may.
+            cur.execute(
+                "SET TIME ZONE 'UTC'; SET jit = off; SELECT set_config('statement_timeout', %s, false)",
+                (str(settings.database.process_statement_ms),),
+            )
         yield Run(settings, conn, read_catalogue(conn), language, by, job, progress, writer_url)
