@@ -119,10 +119,7 @@ def read_packs(folder: Path | None = None) -> dict[str, tuple[Pack, Lines, Path]
 
 def read_pack(path: Path) -> tuple[Pack, Lines]:
     """One pack; CatalogueError names file, line and fault."""
-    pack, lines = read_model(path, Pack, *_TODO)
-    if pack.name != path.stem:
-        raise wrong(path, lines.get(("name",), 1), f"name is not `{path.stem}`", f"name 应为 {path.stem}", *_TODO)
-    return pack, lines
+    return read_model(path, Pack, *_TODO)
 
 
 def refuse_what_layers_lack(

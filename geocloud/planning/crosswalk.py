@@ -12,16 +12,19 @@ from datetime import date
 from pathlib import Path
 from typing import Annotated, Any
 
-import yaml
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from geocloud.catalogue.model import Model, Text
 from geocloud.catalogue.spec import CodeList
-from geocloud.errors import CatalogueError
+from geocloud.planning.yaml_lines import Lines, read_model, wrong
 
 __all__ = ["Crosswalk", "Row", "folder_of_the_house", "read_crosswalk", "read_crosswalks"]
 
 _SHARES_OFF = 1e-6
+_TODO = (
+    "Correct the row; docs/planning.md tells what a crosswalk holds.",
+    "请更正该行;对照表的写法见 docs/planning.md。",
+)
 
 
 class Row(Model):
@@ -118,67 +121,24 @@ def read_crosswalks(folder: Path, codes: Mapping[str, CodeList]) -> dict[str, Cr
 
 def read_crosswalk(path: Path, codes: Mapping[str, CodeList]) -> Crosswalk:
     """One crosswalk; its codes must be in the lists. CatalogueError names the file, the line and what is wrong."""
-    try:
-        text = path.read_text(encoding="utf-8")
-        raw, lines = yaml.safe_load(text), _lines(yaml.compose(text, Loader=yaml.SafeLoader))
-    except UnicodeDecodeError as exc:
-        raise CatalogueError(f"{path}: not UTF-8 ({exc.reason}).", f"{path}:不是 UTF-8 编码。") from None
-    except yaml.YAMLError as exc:
-        mark = getattr(exc, "problem_mark", None)
-        raise _wrong(
-            path, mark.line + 1 if mark else 1, f"not readable as YAML: {exc}", f"YAML 语法错误:{exc}"
-        ) from None
-    if not isinstance(raw, dict):
-        raise _wrong(path, 1, "expected a mapping at the top", "顶层应为键值映射")
-    if raw.setdefault("name", path.stem) != path.stem:
-        raise _wrong(path, lines.get(("name",), 1), f"name is not `{path.stem}`", f"name 应为 {path.stem}")
-    try:
-        found = Crosswalk.model_validate(raw)
-    except ValidationError as exc:
-        first = exc.errors()[0]
-        place, said = tuple(first["loc"]), first["msg"].removeprefix("Value error, ")
-        line = next((lines[place[:n]] for n in range(len(place), -1, -1) if place[:n] in lines), 1)
-        if not place and (code := said.split("`")[1::2]):
-            line = _line_of_code(raw, lines, code[0]) or line
-        where = ".".join(str(p) for p in place)
-        raise _wrong(path, line, f"{where}: {said}" if where else said, f"{where} 处有误:{said}") from None
+    found, lines = read_model(path, Crosswalk, *_TODO, _line_of_code)
     for side, name in (("source", found.source_list), ("target", found.target_list)):
         if name not in codes:
             at = lines.get((f"{side}_list",), 1)
-            raise _wrong(path, at, f"there is no code list `{name}`", f"没有代码表 {name}")
+            raise wrong(path, at, f"there is no code list `{name}`", f"没有代码表 {name}", *_TODO)
         known = {c.code for c in codes[name].codes}
         for i, row in enumerate(found.rows):
             code = getattr(row, f"{side}_code")
             if code not in known:
                 at = lines.get(("rows", i, f"{side}_code"), lines.get(("rows", i), 1))
-                raise _wrong(path, at, f"code `{code}` is not in list `{name}`", f"代码 {code} 不在代码表 {name} 中")
+                raise wrong(
+                    path, at, f"code `{code}` is not in list `{name}`", f"代码 {code} 不在代码表 {name} 中", *_TODO
+                )
     return found
 
 
-def _wrong(path: Path, line: int, en: str, zh: str) -> CatalogueError:
-    return CatalogueError(
-        f"{path}, line {line}: {en}.",
-        f"{path} 第 {line} 行:{zh}。",
-        todo_en="Correct the row; docs/planning.md tells what a crosswalk holds.",
-        todo_zh="请更正该行;对照表的写法见 docs/planning.md。",
-    )
-
-
-def _lines(node: Any, place: tuple[str | int, ...] = ()) -> dict[tuple[str | int, ...], int]:
-    """Line, from 1, of every value of a YAML document by its path."""
-    if node is None:
-        return {}
-    found = {place: node.start_mark.line + 1}
-    if isinstance(node, yaml.MappingNode):
-        for key, value in node.value:
-            found |= _lines(value, (*place, key.value))
-    elif isinstance(node, yaml.SequenceNode):
-        for i, value in enumerate(node.value):
-            found |= _lines(value, (*place, i))
-    return found
-
-
-def _line_of_code(raw: dict[str, Any], lines: Mapping[tuple[str | int, ...], int], code: str) -> int | None:
-    """The last row of an old class: where a fault of all its rows together is shown."""
-    at = [i for i, r in enumerate(raw.get("rows", ())) if isinstance(r, dict) and r.get("source_code") == code]
+def _line_of_code(raw: dict[str, Any], lines: Lines, said: str) -> int | None:
+    """The last row of the old class that a fault names: where a fault of all its rows together is shown."""
+    code = said.split("`")[1::2]
+    at = [i for i, r in enumerate(raw.get("rows", ())) if isinstance(r, dict) and [r.get("source_code")] == code[:1]]
     return lines.get(("rows", at[-1])) if at else None

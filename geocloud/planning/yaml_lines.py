@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,8 +19,18 @@ M = TypeVar("M", bound=Model)
 Lines = Mapping[tuple[str | int, ...], int]
 
 
-def read_model(path: Path, model: type[M], todo_en: str, todo_zh: str) -> tuple[M, Lines]:
-    """A file as its model, and the line of every value by its path; CatalogueError names file, line and fault."""
+def read_model(
+    path: Path,
+    model: type[M],
+    todo_en: str,
+    todo_zh: str,
+    blame: Callable[[dict[str, Any], Lines, str], int | None] | None = None,
+) -> tuple[M, Lines]:
+    """A file as its model, and the line of every value by its path; CatalogueError names file, line and fault.
+
+    `name` is the file's own where it is left out, and must be. `blame(raw, lines, said)` may find the line of a fault
+    that the whole document has.
+    """
     try:
         text = path.read_text(encoding="utf-8")
         raw, lines = yaml.safe_load(text), lines_of(yaml.compose(text, Loader=yaml.SafeLoader))
@@ -32,12 +42,17 @@ def read_model(path: Path, model: type[M], todo_en: str, todo_zh: str) -> tuple[
         raise wrong(path, at, f"not readable as YAML: {exc}", f"YAML 语法错误:{exc}", todo_en, todo_zh) from None
     if not isinstance(raw, dict):
         raise wrong(path, 1, "expected a mapping at the top", "顶层应为键值映射", todo_en, todo_zh)
+    if raw.setdefault("name", path.stem) != path.stem:
+        at = lines.get(("name",), 1)
+        raise wrong(path, at, f"name is not `{path.stem}`", f"name 应为 {path.stem}", todo_en, todo_zh)
     try:
         return model.model_validate(raw), lines
     except ValidationError as exc:
         first = exc.errors()[0]
         place, said = tuple(first["loc"]), first["msg"].removeprefix("Value error, ")
         line = next((lines[place[:n]] for n in range(len(place), -1, -1) if place[:n] in lines), 1)
+        if not place and blame is not None:
+            line = blame(raw, lines, said) or line
         where = ".".join(str(p) for p in place)
         en = f"{where}: {said}" if where else said
         raise wrong(path, line, en, f"{where} 处有误:{said}" if where else said, todo_en, todo_zh) from None
