@@ -253,8 +253,8 @@ def _show(question: ChangesQuestion, found: ChangesSummary) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from geocloud.ogc import formats
     from geocloud.ogc.changes import KIND_STYLES, KIND_TITLES, changes_span
+    from geocloud.reports import formats
 
     out, zh = Console(highlight=False, soft_wrap=True), language() == "zh"
     layer, tongue = question.query.layer, language()
@@ -286,7 +286,7 @@ def _show(question: ChangesQuestion, found: ChangesSummary) -> None:
 
 
 def _amount(number: float, measure: str, tongue: Any) -> str:
-    from geocloud.ogc import formats
+    from geocloud.reports import formats
 
     sign = "+" if number > 0 else "\N{MINUS SIGN}" if number < 0 else ""
     size = abs(number)

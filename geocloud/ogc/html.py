@@ -13,9 +13,10 @@ from markupsafe import Markup
 
 from geocloud.catalogue.registry import Layer
 from geocloud.catalogue.spec import FieldSpec
-from geocloud.ogc import formats, listing
+from geocloud.ogc import listing
 from geocloud.ogc.context import Context, Document
 from geocloud.ogc.pages import PAGES, page_of
+from geocloud.reports import formats
 
 __all__ = ["PAGES", "render"]
 

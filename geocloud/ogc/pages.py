@@ -15,11 +15,12 @@ from geocloud.catalogue.registry import Layer
 from geocloud.catalogue.spec import FieldSpec
 from geocloud.geodesy.area import areas, lengths
 from geocloud.geodesy.crs import CRS84, parse_crs
-from geocloud.ogc import drawing, formats, listing
+from geocloud.ogc import drawing, listing
 from geocloud.ogc.changes import KIND_STYLES, KIND_TITLES
 from geocloud.ogc.context import Context, Document, collection_path
 from geocloud.ogc.documents import licence_url
 from geocloud.ogc.schemas import schema
+from geocloud.reports import formats
 
 __all__ = ["PAGES", "page_of"]
 

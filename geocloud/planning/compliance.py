@@ -13,14 +13,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import numpy as np
 import shapely
 from numpy.typing import NDArray
 
 from geocloud.errors import InvalidParameter
-from geocloud.features.literals import parse_date, parse_instant
+from geocloud.features.literals import BEIJING, parse_date, parse_instant
 from geocloud.features.moment import read_moment
 from geocloud.geodesy.area import ellipsoid, lengths
 from geocloud.geodesy.straight import straight_areas
@@ -31,7 +30,6 @@ from geocloud.planning.site import Site
 
 __all__ = ["Checked", "check_site"]
 
-BEIJING = ZoneInfo("Asia/Shanghai")
 _RANK = {"refuse": 3, "consent": 2, "note": 1, "clear": 0}
 # Square metres below which a part of a site that no plan covers is rounding.
 _ROUNDING_M2 = 0.01

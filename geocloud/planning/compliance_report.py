@@ -12,7 +12,9 @@ import shapely
 from geocloud.errors import Language
 from geocloud.planning.compliance import Checked
 from geocloud.planning.compliance_read import Held
+from geocloud.reports import formats
 from geocloud.reports.model import (
+    COLOURS,
     Block,
     Callout,
     Column,
@@ -38,7 +40,6 @@ VERDICTS: dict[str, tuple[str, str]] = {
     "clear": ("未发现问题", "Clear"),
     "unknown": ("未判定", "Not judged"),
 }
-_COLOURS = {"refuse": "#b3372f", "consent": "#c77700", "note": "#2b6cb0", "clear": "#2f855a", "unknown": "#6b7280"}
 _POINTS_MAX = 200
 _SITE = Look(line="#111111", width=1.6)
 
@@ -57,6 +58,9 @@ class _Writer:
 
     def _text(self, both: dict[str, str] | None) -> str:
         return both[self.language] if both else ""
+
+    def _day(self) -> str:
+        return formats.day(self.d["date"], self.language)
 
     def _word(self, verdict: str) -> str:
         return self._pick(*VERDICTS[verdict])
@@ -85,7 +89,7 @@ class _Writer:
         return Report(
             title=self._pick("用地合规体检报告", "Site check against the plans"),
             subject=subject or self._pick("送检用地", "Site as submitted"),
-            date=d["date"],
+            date=self._day(),
             language=self.language,
             tone=d["verdict"],
             verdict=self._word(d["verdict"]),
@@ -118,7 +122,7 @@ class _Writer:
         return Facts(
             (
                 Fact(self._pick("用地面积", "Area"), f"{site['area_m2'] / 1e4:,.4f}", self._pick("公顷", "ha")),
-                Fact(self._pick("合", "Which is"), f"{site['area_mu']:,.2f}", self._pick("亩", "mu")),
+                Fact(self._pick("折合", "Which is"), f"{site['area_mu']:,.2f}", self._pick("亩", "mu")),
                 Fact(
                     self._pick("需处理事项", "Matters to settle"),
                     str(c["refuse"] + c["consent"] + c["note"]),
@@ -133,8 +137,8 @@ class _Writer:
         pack = d["pack"]
         return (
             (self._pick("规则包", "Rule pack"), f"{self._text(pack['title'])} {pack['version']}"),
-            (self._pick("数据有效日期", "Data valid on"), d["date"]),
-            (self._pick("数据认知时间", "As believed at"), d["asof"] or "-"),
+            (self._pick("数据有效日期", "Data valid on"), self._day()),
+            (self._pick("数据认知时间", "As believed at"), formats.exact_moment(d["asof"]) if d["asof"] else "-"),
             (self._pick("来源坐标系", "CRS of the source"), d["site"]["source_crs"]),
             (self._pick("椭球周长", "Perimeter"), f"{d['site']['perimeter_m']:,.2f} m"),
         )
@@ -148,7 +152,7 @@ class _Writer:
                 if r["verdict"] == tone and r["number"] in self.checked.overlaps
             ]
             if shapes:
-                look = Look(fill=_COLOURS[tone], fill_opacity=0.35, line=_COLOURS[tone], width=0.6)
+                look = Look(fill=COLOURS[tone], fill_opacity=0.35, line=COLOURS[tone], width=0.6)
                 layers.append(MapLayer([shapely.union_all(shapes)], look, self._word(tone)))
         return self._map([*layers, self._site()], self._pick("用地范围与触及的规划", "The site and what it meets"))
 
@@ -159,7 +163,7 @@ class _Writer:
         west, south, east, north = self.checked.site.geometry.bounds
         dx, dy = max((east - west) * 0.35, 5e-4), max((north - south) * 0.35, 5e-4)
         box = (west - dx, south - dy, east + dx, north + dy)
-        return Map(tuple(layers), box, caption, self.d["date"], synthetic=self.d["synthetic"], height_mm=height)
+        return Map(tuple(layers), box, caption, self._day(), synthetic=self.d["synthetic"], height_mm=height)
 
     def _finding(self, r: dict[str, Any]) -> Finding:
         tone: Tone = r["verdict"]
@@ -202,7 +206,7 @@ class _Writer:
         )  # fmt: skip
         layers = [around] if own.any() else []
         if r["number"] in self.checked.overlaps:
-            look = Look(fill=_COLOURS[tone], fill_opacity=0.4, line=_COLOURS[tone], width=0.7, hatch="diagonal")
+            look = Look(fill=COLOURS[tone], fill_opacity=0.4, line=COLOURS[tone], width=0.7, hatch="diagonal")
             what = self._pick("超出部分", "Outside") if r["test"] == "outside" else self._pick("重叠部分", "Overlap")
             layers.append(MapLayer([self.checked.overlaps[r["number"]]], look, what))
         return self._map([*layers, self._site()], f"{r['number']} {self._text(r['title'])}", 50.0)
@@ -309,9 +313,15 @@ class _Writer:
             Column(self._pick("图层", "Layer"), share=0.4, code=True),
             Column(self._pick("版本", "Version"), "right", share=0.15),
             Column(self._pick("要素数", "Features"), "right", share=0.15),
-            Column(self._pick("最近变更", "Last change"), share=0.3),
+            Column(self._pick("最近变更（北京时间）", "Last change (Beijing time)"), share=0.3),
         )
         rows = tuple(
-            (s["layer"], str(s["version"]), f"{s['rows']:,}", (s["stamp"] or "")[:19]) for s in self.d["states"]
+            (
+                s["layer"],
+                str(s["version"]),
+                f"{s['rows']:,}",
+                formats.exact_moment(s["stamp"])[:19].replace("T", " ") if s["stamp"] else "",
+            )
+            for s in self.d["states"]
         )
         return [Heading(self._pick("数据状态", "State of the data")), Table(columns, rows)]

@@ -14,14 +14,25 @@ from docx.oxml import OxmlElement
 from docx.oxml.ns import qn
 from docx.shared import Mm, Pt, RGBColor
 
-from geocloud.reports.model import Block, Callout, Facts, Finding, Heading, Map, Paragraph, Report, Table
+from geocloud.reports.model import (
+    COLOURS,
+    SIGNS,
+    Block,
+    Callout,
+    Facts,
+    Finding,
+    Heading,
+    Map,
+    Paragraph,
+    Report,
+    Table,
+    Tone,
+)
 from geocloud.reports.pdf import map_png
 
 __all__ = ["render_docx"]
 
 _FONT = "Noto Sans CJK SC"
-_TONES = {"refuse": "B3372F", "consent": "8A5A00", "note": "1C6E8C", "clear": "2F6B3F", "unknown": "5B6A72"}
-_SIGNS = {"refuse": "×", "consent": "!", "note": "i", "clear": "√", "unknown": "?"}
 _ALIGN = {"left": WD_ALIGN_PARAGRAPH.LEFT, "right": WD_ALIGN_PARAGRAPH.RIGHT, "center": WD_ALIGN_PARAGRAPH.CENTER}
 _THEN = datetime(2000, 1, 1)
 
@@ -39,17 +50,14 @@ def render_docx(report: Report) -> bytes:
     document.styles["Normal"].font.size = Pt(10)
     section.header.paragraphs[0].text = f"{report.title}    {report.subject}    {report.date}"
     foot = section.footer.paragraphs[0]
-    foot.add_run(f"{report.fingerprint[:16]}  {report.address}    ")
+    foot.add_run(f"{report.fingerprint[:16]}    ")
     _field(foot, "PAGE")
     foot.add_run(" / ")
     _field(foot, "NUMPAGES")
-    zh = report.language == "zh"
     document.add_heading(report.title, 0)
     document.add_paragraph(f"{report.subject}    {report.date}")
-    if report.synthetic:
-        document.add_paragraph(
-            "示例数据：合成数据，非真实情况，不得用于办事。" if zh else "Synthetic data: not the real city."
-        )
+    if report.marked:
+        document.add_paragraph(report.marked)
     _said(document, report.tone, report.verdict, 17)
     document.add_paragraph(report.summary)
     _add(document, report.facts, report)
@@ -94,9 +102,13 @@ def _add(document: Any, block: Block, report: Report) -> None:
                 _add(document, inner, report)
 
 
-def _said(document: Any, tone: str, text: str, size: float) -> None:
-    run = document.add_paragraph().add_run(f"{_SIGNS[tone]} {text}")
-    run.bold, run.font.size, run.font.color.rgb = True, Pt(size), RGBColor.from_string(_TONES[tone])
+def _said(document: Any, tone: Tone, text: str, size: float) -> None:
+    run = document.add_paragraph().add_run(f"{SIGNS[tone]} {text}")
+    run.bold, run.font.size, run.font.color.rgb = (
+        True,
+        Pt(size),
+        RGBColor.from_string(COLOURS[tone].lstrip("#").upper()),
+    )
 
 
 def _lines(document: Any, lines: tuple[tuple[str, str], ...]) -> None:

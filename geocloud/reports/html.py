@@ -7,15 +7,25 @@ from html import escape
 
 from geocloud.errors import Language
 from geocloud.reports.maps import map_svg
-from geocloud.reports.model import Block, Callout, Facts, Finding, Heading, Map, Paragraph, Report, Table
+from geocloud.reports.model import (
+    COLOURS,
+    SIGNS,
+    Block,
+    Callout,
+    Facts,
+    Finding,
+    Heading,
+    Map,
+    Paragraph,
+    Report,
+    Table,
+)
 
 __all__ = ["render_html"]
 
-_SIGNS = {"refuse": "×", "consent": "!", "note": "i", "clear": "√", "unknown": "?"}
 _STYLE = """
 :root{--ink:#1f2a30;--quiet:#5b6a72;--hair:#dfe4e6;--page:#f6f5f1;--sheet:#fff;color-scheme:light dark}
 @media(prefers-color-scheme:dark){:root{--ink:#e8ecee;--quiet:#a9b5bb;--hair:#3a454b;--page:#14191c;--sheet:#1d2428}}
-.refuse{--tone:#b3372f}.consent{--tone:#8a5a00}.note{--tone:#1c6e8c}.clear{--tone:#2f6b3f}.unknown{--tone:#5b6a72}
 *{box-sizing:border-box}body{margin:0;background:var(--page);color:var(--ink);font:16px/1.7 "Noto Sans SC",
 "Noto Sans CJK SC","PingFang SC","Microsoft YaHei",system-ui,sans-serif}main{max-width:860px;margin:0 auto;
 padding:24px 32px;background:var(--sheet)}h1{font-size:24px;line-height:1.3;margin:0}
@@ -43,15 +53,14 @@ tr,figure{break-inside:avoid}}
 def render_html(report: Report) -> str:
     """The page: the same words, numbers and maps as the PDF, in the same order."""
     zh = report.language == "zh"
-    marked = "示例数据：合成数据，非真实情况，不得用于办事。" if zh else "Synthetic data: not the real city."
     e = escape
     out = [
         f'<!doctype html><html lang="{"zh-CN" if zh else "en"}"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
-        f"<title>{e(report.title)} · {e(report.subject)}</title><style>{_STYLE}</style></head><body><main>",
+        f"<title>{e(report.title)} · {e(report.subject)}</title><style>{_tones()}{_STYLE}</style></head><body><main>",
         f'<h1>{e(report.title)}</h1><p class="quiet">{e(report.subject)} · {e(report.date)}</p>',
-        f'<p class="callout unknown">{marked}</p>' if report.synthetic else "",
-        f'<div class="verdict {report.tone}"><b>{_SIGNS[report.tone]} {e(report.verdict)}</b><br>'
+        f'<p class="callout unknown">{e(report.marked)}</p>' if report.marked else "",
+        f'<div class="verdict {report.tone}"><b>{SIGNS[report.tone]} {e(report.verdict)}</b><br>'
         f"{e(report.summary)}</div>",
         _block(report.facts, report.language),
         _block(report.first_map, report.language) if report.first_map else "",
@@ -60,8 +69,12 @@ def render_html(report: Report) -> str:
     ]
     if report.sources:
         out.append(f"<h3>{'数据来源' if zh else 'Sources'}</h3>" + "".join(f"<p>{e(s)}</p>" for s in report.sources))
-    foot = f"<footer><p><code>{e(report.fingerprint)}</code><br>{e(report.address)}</p></footer>"
+    foot = f"<footer><p><code>{e(report.fingerprint)}</code></p></footer>"
     return "".join([*out, foot if report.fingerprint else "", "</main></body></html>"])
+
+
+def _tones() -> str:
+    return "".join(f".{tone}{{--tone:{colour}}}" for tone, colour in COLOURS.items())
 
 
 def _lines(lines: tuple[tuple[str, str], ...]) -> str:
@@ -78,7 +91,7 @@ def _block(block: Block, language: Language) -> str:  # noqa: PLR0911  one a kin
         case Paragraph():
             return f'<p class="quiet">{e(block.text)}</p>' if block.quiet else f"<p>{e(block.text)}</p>"
         case Callout():
-            return f'<p class="callout {block.tone}"><span class="sign">{_SIGNS[block.tone]}</span> {e(block.text)}</p>'
+            return f'<p class="callout {block.tone}"><span class="sign">{SIGNS[block.tone]}</span> {e(block.text)}</p>'
         case Facts():
             cells = (
                 f'<div class="{f.tone or ""}">{e(f.label)}<br><b>{e(f.value)}</b> {e(f.unit)}</div>'
@@ -91,7 +104,7 @@ def _block(block: Block, language: Language) -> str:  # noqa: PLR0911  one a kin
             return _table(block)
         case Finding():
             head = (
-                f'<h3><span class="sign">{_SIGNS[block.tone]}</span> {e(block.number)} {e(block.title)} '
+                f'<h3><span class="sign">{SIGNS[block.tone]}</span> {e(block.number)} {e(block.title)} '
                 f'<span class="word">{e(block.verdict)}</span></h3>'
             )
             inner = "".join(_block(b, language) for b in block.blocks)

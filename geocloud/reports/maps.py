@@ -33,7 +33,7 @@ def map_svg(found: Map, language: Language = "zh") -> str:
     across, up = _WIDTH / (east - west), height / (north - south)
     frame = shapely.box(west, south, east, north)
     parts: list[str] = []
-    hatches: dict[tuple[str, str], str] = {}
+    hatches: dict[str, str] = {}
     legend: list[MapLayer] = []
     words: list[str] = []
     for layer in found.layers:
@@ -157,19 +157,18 @@ def _halo(x: float, y: float, text: str) -> str:
     )
 
 
-def _paint(look: Look, hatches: dict[tuple[str, str], str]) -> str:
+def _paint(look: Look, hatches: dict[str, str]) -> str:
     fill = look.fill or "none"
     if look.hatch:
         colour = look.line or look.fill or _INK
-        key = (look.hatch, colour)
-        name = f"h-{look.hatch}-{colour.lstrip('#')}"
+        name = "-".join(("h", look.hatch, colour.lstrip("#"), (look.fill or "").lstrip("#")))
         drawn = {
             "diagonal": "M 0 6 L 6 0",
             "cross": "M 0 6 L 6 0 M 0 0 L 6 6",
             "dots": "M 2.5 3 h 1",
         }[look.hatch]
         ground = f'<rect width="6" height="6" fill="{look.fill}" fill-opacity="0.3"/>' if look.fill else ""
-        hatches[key] = (
+        hatches[name] = (
             f'<pattern id="{name}" width="6" height="6" patternUnits="userSpaceOnUse">{ground}'
             f'<path d="{drawn}" stroke="{colour}" stroke-width="1"/></pattern>'
         )

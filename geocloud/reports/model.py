@@ -3,13 +3,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal
 
 from geocloud.errors import Language
 
 __all__ = [
+    "COLOURS",
+    "SIGNS",
     "Block",
     "Callout",
     "Column",
@@ -27,7 +29,13 @@ __all__ = [
 ]
 
 Tone = Literal["refuse", "consent", "note", "clear", "unknown"]
-"""What colour and sign a statement has: refused, needs consent, to be noted, clear, not judged."""
+"""What a statement comes to: refused, needs consent, to be noted, clear, not judged."""
+COLOURS: Final[Mapping[Tone, str]] = {
+    "refuse": "#b3372f", "consent": "#8a5a00", "note": "#1c6e8c", "clear": "#2f6b3f", "unknown": "#5b6a72",
+}  # fmt: skip
+"""Of each tone; white writing on them has a contrast of 4.5 and more."""
+SIGNS: Final[Mapping[Tone, str]] = {"refuse": "×", "consent": "!", "note": "i", "clear": "√", "unknown": "?"}
+"""Beside the colour, which never says anything alone."""
 Box = tuple[float, float, float, float]
 
 
@@ -130,7 +138,6 @@ class Map:
     sources: tuple[str, ...] = ()
     synthetic: bool = False
     height_mm: float = 90.0
-    locator: Box | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +160,7 @@ Block = Heading | Paragraph | Callout | Facts | Table | Map | Finding
 class Report:
     """A whole document. The first page holds title, verdict, `first_map` and `facts`; `blocks` begin on the next.
 
-    `subject` and `date` run in the header; `fingerprint` and the `address` to check it at in the footer. `about` are
+    `subject` and `date` run in the header, `fingerprint` in the footer. `about` are
     labelled lines such as the rule pack and the state of the data.
     """
 
@@ -168,8 +175,16 @@ class Report:
     first_map: Map | None
     blocks: tuple[Block, ...]
     fingerprint: str = ""
-    address: str = ""
     about: tuple[tuple[str, str], ...] = ()
     sources: tuple[str, ...] = ()
     synthetic: bool = False
-    keywords: tuple[str, ...] = field(default=())
+    keywords: tuple[str, ...] = ()
+
+    @property
+    def marked(self) -> str:
+        """The sentence that marks synthetic data; empty for real data."""
+        if not self.synthetic:
+            return ""
+        if self.language == "zh":
+            return "示例数据：本报告所用数据为合成数据，非真实情况，不得用于办事。"
+        return "Synthetic data: not the real city, of no legal use."

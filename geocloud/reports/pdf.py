@@ -13,7 +13,7 @@ import typst
 
 from geocloud.errors import Language
 from geocloud.reports.maps import map_svg
-from geocloud.reports.model import Map, Report
+from geocloud.reports.model import COLOURS, SIGNS, Map, Report
 
 __all__ = ["map_png", "render_pdf"]
 
@@ -22,6 +22,7 @@ def render_pdf(report: Report) -> bytes:
     """An A4 document: verdict, map and numbers on the first page, then block by block."""
     files: dict[str, bytes] = {"main": _template()}
     document = _plain(report, report.language, files)
+    document |= {"tones": dict(COLOURS), "signs": dict(SIGNS), "marked": report.marked}
     files["report.json"] = orjson.dumps(document)
     # Without a date of now in it, the same report gives the same bytes.
     return _compiled(files, format="pdf", timestamp=0)

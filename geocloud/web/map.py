@@ -16,8 +16,8 @@ from geocloud.features.request import unknown_parameter
 from geocloud.ogc import Context, Document
 from geocloud.ogc.context import collection_path
 from geocloud.ogc.documents import licence_url, rfc3339
-from geocloud.ogc.formats import unit
 from geocloud.ogc.listing import themes
+from geocloud.reports.formats import unit
 from geocloud.web.answer import Answer, etag_of
 from geocloud.web.ask import Ask
 from geocloud.web.items import said_in

@@ -8,8 +8,8 @@ import re
 import pyproj
 import pytest
 
-from geocloud.ogc import formats
 from geocloud.ogc.drawing import locator, plot
+from geocloud.reports import formats
 
 GEOD = pyproj.Geod(a=6378137.0, rf=298.257222101)
 CITY = (115.27, 35.75, 116.55, 37.05)

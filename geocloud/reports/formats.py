@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How pages write numbers, dates, sizes and values: one way for every page, in both languages."""
+"""How pages and reports write numbers, dates, sizes and values: one way for all of them, in both languages."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from geocloud.geodesy.area import SQUARE_METRES_PER_MU
 
-__all__ = ["BEIJING", "area", "count", "day", "length", "moment", "significant", "unit", "value"]
+__all__ = ["BEIJING", "area", "count", "day", "exact_moment", "length", "moment", "significant", "unit", "value"]
 
 # 北京时间; no daylight saving since 1991, and no row of ours is shown as of before.
 BEIJING = timezone(timedelta(hours=8), "Asia/Shanghai")
@@ -57,6 +57,11 @@ def moment(text: str, language: Language) -> str:
         return text
     clock = local.strftime("%H:%M")
     return f"{_day(local, 'zh')} {clock}" if language == "zh" else f"{_day(local, 'en')}, {clock} Beijing time"
+
+
+def exact_moment(text: str) -> str:
+    """An RFC 3339 instant in Beijing time with all its digits, as `asof` takes it."""
+    return datetime.fromisoformat(text).astimezone(BEIJING).isoformat()
 
 
 def significant(number: float) -> str:
