@@ -54,9 +54,6 @@ Results = Mapping[str, Any]
 class Process:
     """`run(run, inputs, wanted)` gets inputs that fit their schemas, defaults filled in, and the names of the outputs
     asked for; it returns at least those. It reads through `run.reader` alone, one state of the database throughout.
-
-    `writes`: it changes layers, so that it needs editing switched on and a key. `long`: it is meant to be started and
-    left (`Prefer: respond-async`); others are answered at once.
     """
 
     id: str
@@ -67,5 +64,3 @@ class Process:
     outputs: tuple[Output, ...]
     run: Callable[[Run, dict[str, Any], frozenset[str]], Results]
     keywords: tuple[str, ...] = ()
-    writes: bool = False
-    long: bool = False

@@ -4,19 +4,24 @@ far it is."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import Any
 
 import psycopg2.extensions
 
 from geocloud.catalogue.publish import read_catalogue
 from geocloud.catalogue.registry import Catalogue
 from geocloud.db.pool import connect
-from geocloud.errors import Forbidden, Language
+from geocloud.errors import Language
+from geocloud.features.binder import Binder
 from geocloud.settings import Settings
 
 __all__ = ["Run", "open_run"]
+
+_PLACEHOLDER = re.compile(r"\$(\d+)")
 
 
 def _silent(_share: float, _zh: str, _en: str) -> None:
@@ -28,31 +33,23 @@ class Run:
     """`reader` is a connection of the reader role in one repeatable-read transaction: whatever is edited meanwhile,
     everything read through it belongs to one moment, and `catalogue` too.
 
-    `progress(share, zh, en)` tells how far the work is, from 0 to 1, and what it is at; it raises when the work has
-    been cancelled, so call it between steps. `by` is who asked, for the change log.
+    `progress(share, zh, en)` tells how far the work is, from 0 to 1, and what it is at.
     """
 
     settings: Settings
     reader: psycopg2.extensions.connection
     catalogue: Catalogue
     language: Language = "zh"
-    by: str = ""
-    job: str = ""
     progress: Callable[[float, str, str], None] = _silent
-    writer_url: str | None = field(default=None, repr=False)
 
-    @contextmanager
-    def writer(self) -> Iterator[psycopg2.extensions.connection]:
-        """A connection of the writer role: one transaction, committed when the block ends."""
-        if self.writer_url is None:
-            raise Forbidden(
-                "This server does not let processes change layers.",
-                "本服务器不允许处理改动图层。",
-                todo_en="Switch editing on (GEOCLOUD_EDITING), or run the process by `geocloud process run`.",
-                todo_zh="请开启编辑(GEOCLOUD_EDITING),或用 geocloud process run 运行。",
-            )
-        with connect(self.writer_url, application_name="geocloud process") as conn:
-            yield conn
+    def rows(self, sql: str, binder: Binder) -> list[tuple[Any, ...]]:
+        """All rows of a statement and the values bound in it."""
+        # The clauses are those of the API, whose driver numbers what psycopg2 names.
+        named = _PLACEHOLDER.sub(r"%(a\1)s", sql.replace("%", "%%"))
+        with self.reader.cursor() as cur:
+            cur.execute(named, {f"a{i}": v for i, v in enumerate(binder.args, 1)})
+            found: list[tuple[Any, ...]] = cur.fetchall()
+        return found
 
 
 @contextmanager
@@ -60,10 +57,7 @@ def open_run(
     settings: Settings,
     reader_url: str,
     *,
-    writer_url: str | None = None,
     language: Language = "zh",
-    by: str = "",
-    job: str = "",
     progress: Callable[[float, str, str], None] = _silent,
 ) -> Iterator[Run]:
     """A run on the state of the database as it is now."""
@@ -75,4 +69,4 @@ def open_run(
                 "SET TIME ZONE 'UTC'; SET jit = off; SELECT set_config('statement_timeout', %s, false)",
                 (str(settings.database.process_statement_ms),),
             )
-        yield Run(settings, conn, read_catalogue(conn), language, by, job, progress, writer_url)
+        yield Run(settings, conn, read_catalogue(conn), language, progress)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import csv
 import io
-import re
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -24,7 +24,6 @@ from geocloud.jobs.run import Run
 
 __all__ = ["PROCESS", "area_stat"]
 
-_PLACEHOLDER = re.compile(r"\$(\d+)")
 _AREAL = ("polygon", "multipolygon")
 _COLUMNS = ("district", "district_title", "class", "class_title", "features", "area_m2")
 
@@ -51,7 +50,8 @@ def area_stat(
     if field is not None and field not in known:
         raise _wrong("by", field, list(known))
     moment = read_moment(datetime, asof)
-    classes, shapes = _read(run, found, field, moment, condition)
+    read, shapes = _read(run, found, (field,) if field else (), moment, condition)
+    classes: list[str | None] = read[0] if read else [None] * len(shapes)
     run.progress(0.4, "按行政区切分", "cutting at the districts")
     whole = straight_areas(shapes)
     owner, titles, pieces, of = _pieces(run, districts, moment, shapes, whole)
@@ -99,8 +99,7 @@ def _pieces(
     layer = _areal(run, districts, "districts")
     key = layer.spec.key[0]
     names = {f.name for f in layer.spec.visible_fields}
-    codes, areas = _read(run, layer, key, moment, None)
-    said, _ = _read(run, layer, "name" if "name" in names else key, moment, None)
+    (codes, said), areas = _read(run, layer, (key, "name" if "name" in names else key), moment)
     titles = [(c or "", s or c or "") for c, s in zip(codes, said, strict=True)]
     if not len(areas):
         return [-1] * len(shapes), titles, list(whole), list(range(len(shapes)))
@@ -122,19 +121,17 @@ def _pieces(
 
 
 def _read(
-    run: Run, layer: Layer, field: str | None, moment: Moment, condition: str | None
-) -> tuple[list[str | None], NDArray[Any]]:
-    """The field as text, and the shapes, of the features at that moment, in the order of their ids."""
+    run: Run, layer: Layer, fields: Sequence[str], moment: Moment, condition: str | None = None
+) -> tuple[list[list[str | None]], NDArray[Any]]:
+    """The fields as text, one list each, and the shapes, of the features at that moment, in the order of their ids."""
     binder = Binder()
     relation = moment.relation(binder, layer, by_place=False) or layer.table
     test = compile_filter(binder, condition, "cql2-text", layer, None, run.settings.web) if condition else "TRUE"
-    value = f"{quote_identifier(field)}::text" if field else "NULL::text"
-    sql = f"SELECT {value}, ST_AsBinary(geom) FROM {relation} r WHERE geom IS NOT NULL AND ({test}) ORDER BY fid"
-    args = {f"a{i}": v for i, v in enumerate(binder.args, 1)}
-    with run.reader.cursor() as cur:
-        cur.execute(_PLACEHOLDER.sub(r"%(a\1)s", sql.replace("%", "%%")), args)
-        rows = cur.fetchall()
-    return [r[0] for r in rows], np.asarray(shapely.from_wkb([bytes(r[1]) for r in rows]), dtype=object)
+    values = "".join(f"{quote_identifier(f)}::text, " for f in fields)
+    sql = f"SELECT {values}ST_AsBinary(geom) FROM {relation} r WHERE geom IS NOT NULL AND ({test}) ORDER BY fid"
+    rows = run.rows(sql, binder)
+    shapes = np.asarray(shapely.from_wkb([bytes(r[-1]) for r in rows]), dtype=object)
+    return [[r[k] for r in rows] for k in range(len(fields))], shapes
 
 
 def _areal(run: Run, layer_id: str, parameter: str) -> Layer:

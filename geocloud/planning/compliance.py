@@ -226,12 +226,11 @@ def _nearest(shapes: NDArray[Any], site: Site, within_m: float) -> float | None:
         return 0.0
     # A degree of longitude is shorter than one of latitude: flatten both before the nearest points are looked for.
     wide = float(np.cos(np.radians(site.geometry.centroid.y)))
-    flat = [shapely.transform(s, lambda xy: xy * [wide, 1.0]) for s in (*shapes, site.geometry)]
-    found = []
-    for shape in flat[:-1]:
-        (ax, ay), (bx, by) = shapely.get_coordinates(shapely.shortest_line(shape, flat[-1]))
-        found.append(float(ellipsoid().inv(ax / wide, ay, bx / wide, by)[2]))
-    return min(found) if min(found) <= within_m else None
+    flat = shapely.transform(shapes, lambda xy: xy * [wide, 1.0])
+    lines = shapely.shortest_line(flat, shapely.transform(site.geometry, lambda xy: xy * [wide, 1.0]))
+    ends = shapely.get_coordinates(lines).reshape(-1, 4) / [wide, 1.0, wide, 1.0]
+    nearest = float(ellipsoid().inv(*ends.T)[2].min())
+    return nearest if nearest <= within_m else None
 
 
 def _with_areas(rules: Sequence[Rule], held: Mapping[str, Held]) -> list[str]:

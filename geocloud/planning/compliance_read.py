@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -29,7 +28,6 @@ COUNTY = "base.county"
 _NAMES = ("mc", "xmmc", "ghmc", "dlmc", "name")
 _MORE = ("bsm", "xzqdm", "rjl", "jzmd", "jzxg", "ldl", "ghlb", "ghbh", "jd", "code")
 _METRES_PER_DEGREE = 110_000.0
-_PLACEHOLDER = re.compile(r"\$(\d+)")
 
 
 @dataclass
@@ -57,10 +55,7 @@ def read_held(
         reach = max((r.distance_m or (search_m if r.search else 0.0) for r in own), default=0.0)
         parts += _part(run, binder, k, one.layer, own, site, reach, _moment(one.layer, valid, believed))
     sql = f"WITH site AS MATERIALIZED (SELECT {shape} AS g) {' UNION ALL '.join(parts)}"
-    args = {f"a{i}": v for i, v in enumerate(binder.args, 1)}
-    with run.reader.cursor() as cur:
-        cur.execute(_PLACEHOLDER.sub(r"%(a\1)s", sql.replace("%", "%%")), args)
-        rows = cur.fetchall()
+    rows = run.rows(sql, binder)
     keys = list(held)
     for k, layer_id in enumerate(keys):
         _fill(held[layer_id], [r for r in rows if r[0] == k], [r for r in rules if r.layer == layer_id])

@@ -18,7 +18,7 @@ from geocloud.geodesy.crs import gauss_kruger
 from geocloud.ingest.coordinates import parse_number
 from geocloud.ingest.source import Batch, Source, Workspace
 
-__all__ = ["PointsSource", "ShapesSource", "read_points"]
+__all__ = ["ShapesSource", "read_points"]
 
 _EAST = re.compile(r"经度|东经|横坐标|东坐标|lon(gitude)?|lng|east(ing)?|[yY]\(?(东|横)", re.IGNORECASE)
 _NORTH = re.compile(r"纬度|北纬|纵坐标|北坐标|lat(itude)?|north(ing)?|[xX]\(?(北|纵)", re.IGNORECASE)
@@ -57,11 +57,7 @@ class ShapesSource(Source):
         yield Batch(0, len(held), pa.table({}), held)
 
 
-class PointsSource(ShapesSource):
-    """Outlines of a text of boundary points, one polygon a plot; `notes` tell how rings were read."""
-
-
-def read_points(name: str, data: bytes) -> PointsSource:
+def read_points(name: str, data: bytes) -> ShapesSource:
     """Outlines of a text; InvalidParameter names the line that cannot be read."""
     text = _decoded(data)
     lines = [(i, line.strip()) for i, line in enumerate(text.splitlines(), 1)]
@@ -75,7 +71,7 @@ def read_points(name: str, data: bytes) -> PointsSource:
         shapes += [_ring(o) for o in outlines if o.plot == plot]
     if not shapes:
         raise _unreadable(name, 1, "no boundary points", "没有界址点")
-    return PointsSource(name, shapes, crs)
+    return ShapesSource(name, shapes, crs)
 
 
 def _decoded(data: bytes) -> str:
