@@ -128,9 +128,11 @@ def _secret(settings: Settings) -> bytes:
             # Written whole under another name: a worker that comes second must not read half of it.
             part.touch(0o600)
             part.write_bytes(secrets.token_bytes(32))
-            with contextlib.suppress(FileExistsError):
-                os.link(part, path)
-            part.unlink()
+            try:
+                with contextlib.suppress(FileExistsError):
+                    os.link(part, path)
+            finally:
+                part.unlink()
     except OSError:
         return secrets.token_bytes(32)
     return path.read_bytes()
