@@ -52,7 +52,10 @@ def test_areas_and_lengths_are_those_of_geographiclib(drawn: tuple[float, float,
     hole = star(lon, lat, size * 0.05, 6, seed + 1)
     shape = shapely.polygons(shell, [hole])
     (outer, around), (inner, within) = measured(shell), measured(hole)
-    assert areas(np.array([shape]))[0] == pytest.approx(outer - inner, rel=1e-9)
+    # GeographicLib adds the areas between each edge and the equator, 4,000 km away: the last bits of those sums, four
+    # each, are its own noise, which exceeds 1e-9 of the area below a few hundred metres.
+    noise = 4 * np.finfo(float).eps * (corners + 6) * (size * 111_000) * 4_100_000
+    assert areas(np.array([shape]))[0] == pytest.approx(outer - inner, rel=1e-9, abs=noise)
     assert lengths(np.array([shape]))[0] == pytest.approx(around + within, rel=1e-9)
 
 
