@@ -19,6 +19,11 @@
     │   ├── CrsUndecided         42  the coordinate system must be named with --crs
     │   ├── RowsRejected         43  rows broke rules; they are in the quarantine file
     │   └── LoadConflict         44  another load of this layer is running
+    ├── JobError                 80  a process cannot be run through the queue
+    │   ├── QueueFull            81  too many jobs wait already
+    │   ├── JobFailed            82  a process ended in an unexpected way; it has been logged
+    │   ├── JobTakesLong         83  a process has not ended within the time a request waits; it goes on
+    │   └── JobDismissed         84  the job was called off
     ├── TileError                70  an archive of tiles cannot be used
     │   ├── SeedConflict         71  another seeding is running
     │   └── NotSeeded            72  there is no archive of this layer
@@ -30,6 +35,8 @@
         ├── TooLarge             55  over a named limit
         ├── UnknownTile          56  no such tile in the grid, or no such grid
         ├── ItemEnded            57  the feature has ended; its versions are still there
+        ├── UnknownProcess       58  no such process
+        ├── UnknownJob           59  no such job, or it has no results yet
         └── EditError            60  a change of features is refused
             ├── NotAuthorized    61  no key, or one that is not known
             ├── Forbidden        62  the key may not change this layer
@@ -63,6 +70,10 @@ __all__ = [
     "InvalidBody",
     "InvalidParameter",
     "ItemEnded",
+    "JobDismissed",
+    "JobError",
+    "JobFailed",
+    "JobTakesLong",
     "KeyConflict",
     "LayerBusy",
     "LoadConflict",
@@ -71,6 +82,7 @@ __all__ = [
     "NotAuthorized",
     "NotSeeded",
     "PortInUse",
+    "QueueFull",
     "RequestError",
     "RowsRejected",
     "RulesBroken",
@@ -82,7 +94,9 @@ __all__ = [
     "TooLarge",
     "UnknownCollection",
     "UnknownItem",
+    "UnknownJob",
     "UnknownLayer",
+    "UnknownProcess",
     "UnknownTile",
     "UnreadableFile",
     "VersionConflict",
@@ -183,6 +197,26 @@ class LoadConflict(IngestError):
     exit_code, code = 44, "load-conflict"
 
 
+class JobError(GeocloudError):
+    exit_code, code = 80, "job"
+
+
+class QueueFull(JobError):
+    exit_code, code = 81, "queue-full"
+
+
+class JobFailed(JobError):
+    exit_code, code = 82, "job-failed"
+
+
+class JobTakesLong(JobError):
+    exit_code, code = 83, "job-takes-long"
+
+
+class JobDismissed(JobError):
+    exit_code, code = 84, "job-dismissed"
+
+
 class TileError(GeocloudError):
     exit_code, code = 70, "tiles"
 
@@ -225,6 +259,14 @@ class UnknownTile(RequestError):
 
 class ItemEnded(RequestError):
     exit_code, code = 57, "item-ended"
+
+
+class UnknownProcess(RequestError):
+    exit_code, code = 58, "no-such-process"
+
+
+class UnknownJob(RequestError):
+    exit_code, code = 59, "no-such-job"
 
 
 class EditError(RequestError):

@@ -23,6 +23,7 @@ __all__ = [
     "DatabaseSettings",
     "EditSettings",
     "IngestSettings",
+    "JobSettings",
     "QgisSettings",
     "Settings",
     "SiteSettings",
@@ -303,6 +304,31 @@ class SiteSettings(_Group):
     site_search_m: float = Field(1_000.0, ge=0, description="Metres around a site searched for protected things.")
 
 
+class JobSettings(_Group):
+    """How processes are run through the queue, and what is kept of them."""
+
+    job_workers: int = Field(
+        2, ge=0, le=64, description="Processes that work on jobs beside the web server; 0: none on this machine."
+    )
+    jobs_waiting_max: int = Field(200, ge=1, description="Most jobs that wait; more are refused.")
+    job_wait_s: int = Field(
+        60, ge=1, description="Seconds a request waits for a process it did not ask to be run in the background."
+    )
+    job_stale_s: int = Field(
+        15, ge=3, description="Seconds without a sign of life after which a worker is taken for dead and its job begun "
+        "again."
+    )  # fmt: skip
+    job_attempts_max: int = Field(3, ge=1, description="How often a job is begun whose worker dies.")
+    job_memory_mb: int = Field(
+        4_096, ge=256, description="Memory in MB that one job may take; it fails beyond that, and nothing else does."
+    )
+    job_body_kb: int = Field(30_720, ge=16, description="Largest body of an execution request in kB.")
+    job_keep_days: int = Field(30, ge=1, description="Days that ended jobs and their results are kept.")
+    jobs_listed: bool = Field(
+        False, description="Whether `/jobs` lists everybody's jobs; without it a job is found by its id alone."
+    )
+
+
 class Settings(_Group):
     """All groups together; made once per application or command."""
 
@@ -315,6 +341,7 @@ class Settings(_Group):
     qgis: QgisSettings = Field(default_factory=lambda: QgisSettings(), description="QGIS.")
     tiles: TileSettings = Field(default_factory=lambda: TileSettings(), description="Tiles.")
     site: SiteSettings = Field(default_factory=lambda: SiteSettings(), description="Sites.")
+    jobs: JobSettings = Field(default_factory=lambda: JobSettings(), description="Jobs.")
 
     @property
     def tile_cache_folder(self) -> Path:

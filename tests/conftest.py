@@ -77,13 +77,13 @@ def database(cluster: DatabaseSettings) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def urls(cluster: DatabaseSettings, database: str) -> _cluster.Urls:
-    """Owner, writer and reader URLs of `database`."""
+    """URLs of the four roles of `database`."""
     return _urls_of(cluster, database)
 
 
 @pytest.fixture
 def fresh_urls(cluster: DatabaseSettings) -> Iterator[_cluster.Urls]:
-    """Owner, writer and reader URLs of a migrated database of this one test."""
+    """URLs of the four roles of a migrated database of this one test."""
     for name in _fresh(cluster):
         yield _urls_of(cluster, name)
 
@@ -174,4 +174,4 @@ def _url(url: str, database: str) -> str:
 
 def _urls_of(settings: DatabaseSettings, database: str) -> _cluster.Urls:
     urls = _cluster.ensure(settings, fsync=False)
-    return _cluster.Urls(*(_url(u, database) for u in (urls.owner, urls.writer, urls.reader)))
+    return _cluster.Urls(*(_url(u, database) for u in (urls.owner, urls.writer, urls.reader, urls.jobs)))

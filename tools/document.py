@@ -13,6 +13,7 @@ from geocloud.settings import (
     DatabaseSettings,
     EditSettings,
     IngestSettings,
+    JobSettings,
     QgisSettings,
     SiteSettings,
     StyleSettings,
@@ -31,6 +32,7 @@ _GROUPS = (
     StyleSettings,
     TileSettings,
     QgisSettings,
+    JobSettings,
     SiteSettings,
 )
 

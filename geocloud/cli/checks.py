@@ -159,7 +159,13 @@ def _roles(urls: cluster.Urls) -> Said:
             cur.execute("SHOW default_transaction_read_only")
             if (cur.fetchone() == ("on",)) is may_write:
                 return "note", "The reader role may write.", "只读角色未设为只读。"
-    return "ok", "owner, writer and reader log in; the reader is read-only.", "所有者、写入、只读三个角色均可登录。"
+    with connect(urls.jobs, application_name="geocloud doctor"):
+        pass
+    return (
+        "ok",
+        "owner, writer, reader and jobs log in; the reader is read-only.",
+        "所有者、写入、只读、作业四个角色均可登录。",
+    )
 
 
 def _versions(urls: cluster.Urls) -> Said:

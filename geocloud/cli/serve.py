@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from geocloud.cli.common import Steps
 from geocloud.cli.serving import announce, check_web_port, ends_on_signals, workers_end_with_this
+from geocloud.cli.worker import beside
 from geocloud.errors import WrongVersion
 from geocloud.settings import Settings
 
@@ -35,5 +36,6 @@ def command() -> None:
                     todo_zh="请先运行一次 `geocloud up --no-serve`。",
                 )
             announce(settings.web)
-            workers_end_with_this()
-            serve(settings, urls)
+            with beside(settings):
+                workers_end_with_this()
+                serve(settings, urls)

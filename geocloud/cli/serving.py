@@ -19,7 +19,15 @@ from geocloud.cli.common import pick
 from geocloud.errors import PortInUse, SettingsError
 from geocloud.settings import WebSettings
 
-__all__ = ["address", "announce", "check_web_port", "ends_on_signals", "listens", "workers_end_with_this"]
+__all__ = [
+    "address",
+    "announce",
+    "check_web_port",
+    "die_with_parent",
+    "ends_on_signals",
+    "listens",
+    "workers_end_with_this",
+]
 
 
 def address(web: WebSettings) -> str:
@@ -102,10 +110,15 @@ def ends_on_signals() -> Iterator[None]:
 
 def workers_end_with_this() -> None:
     """Forked children get SIGTERM when this process dies, were it by SIGKILL, so that none goes on holding the port."""
+    os.register_at_fork(after_in_child=die_with_parent)
+
+
+def die_with_parent() -> None:
+    """This process gets SIGTERM when the one that started it dies."""
     libc = ctypes.CDLL(None)
     set_death_signal = 1  # PR_SET_PDEATHSIG of Linux
     if hasattr(libc, "prctl"):
-        os.register_at_fork(after_in_child=lambda: libc.prctl(set_death_signal, signal.SIGTERM))
+        libc.prctl(set_death_signal, signal.SIGTERM)
 
 
 def _bad_host(web: WebSettings, exc: OSError) -> SettingsError:

@@ -14,6 +14,7 @@ import typer
 
 from geocloud.cli.common import Steps, pick, progress_bar
 from geocloud.cli.serving import address, announce, check_web_port, ends_on_signals, listens, workers_end_with_this
+from geocloud.cli.worker import beside
 from geocloud.errors import DatabaseError
 from geocloud.settings import CitySettings, Settings
 
@@ -64,6 +65,7 @@ def command(
             from geocloud.web import serve as serve_web
 
             announce(settings.web)
+            stack.enter_context(beside(settings))
             workers_end_with_this()
             serve_web(settings, urls)
         else:

@@ -20,6 +20,7 @@ from geocloud.db.folder import Folder, check_disk, lock_file, open_folder, wait_
 from geocloud.db.given import given_urls, prepare_extension
 from geocloud.db.pool import connect
 from geocloud.db.roles import (
+    JOBS,
     OWNER,
     READER,
     WRITER,
@@ -157,8 +158,8 @@ def _private(settings: DatabaseSettings, folder: Folder, on_step: OnStep | None,
         found, started = server.start(settings, folder, programs, fsync=fsync), True
     credentials = read_credentials(folder.credentials)
     urls = urls_of(found, credentials)
-    if logs_in(urls.owner) or logs_in(urls.writer) or logs_in(urls.reader):
-        say("Making the database and its three roles", "创建数据库及三个角色")
+    if any(logs_in(url) for url in (urls.owner, urls.writer, urls.reader, urls.jobs)):
+        say("Making the database and its four roles", "创建数据库及四个角色")
         _make_database(found, credentials, settings)
     with connect(server.admin_url(found, DATABASE), application_name="geocloud setup") as conn:
         prepare_extension(conn)
@@ -178,6 +179,7 @@ def urls_of(found: server.Running, credentials: Credentials) -> Urls:
         make_url(base, user=OWNER, password=credentials.owner),
         make_url(base, user=WRITER, password=credentials.writer),
         make_url(base, user=READER, password=credentials.reader),
+        make_url(base, user=JOBS, password=credentials.jobs),
     )
 
 
@@ -186,6 +188,7 @@ def _make_database(found: server.Running, credentials: Credentials, settings: Da
         set_login(conn, OWNER, credentials.owner, group=None, timeout_ms=None)
         set_login(conn, WRITER, credentials.writer, group=None, timeout_ms=None)
         set_login(conn, READER, credentials.reader, group=None, timeout_ms=settings.statement_timeout_ms)
+        set_login(conn, JOBS, credentials.jobs, group=None, timeout_ms=None)
         with conn.cursor() as cur:
             cur.execute("SELECT FROM pg_database WHERE datname = %s", (DATABASE,))
             if cur.fetchone() is None:

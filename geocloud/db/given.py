@@ -9,14 +9,26 @@ from psycopg2.extensions import connection, parse_dsn
 
 from geocloud.db.pool import connect, translate
 from geocloud.db.programs import POSTGIS_MIN, POSTGRES_MIN
-from geocloud.db.roles import OWNER, READER, WRITER, Credentials, Urls, logs_in, make_url, open_database, set_login
+from geocloud.db.roles import (
+    JOBS,
+    OWNER,
+    READER,
+    ROLES,
+    WRITER,
+    Credentials,
+    Urls,
+    logs_in,
+    make_url,
+    open_database,
+    set_login,
+)
 from geocloud.errors import DatabaseError, MissingPackages, SettingsError, WrongVersion
 
 __all__ = ["check_version", "derive_urls", "given_urls", "prepare_extension"]
 
 
 def given_urls(url: str, credentials: Credentials, *, timeout_ms: int) -> Urls:
-    """URLs of the three roles in a given database.
+    """URLs of the four roles in a given database.
 
     Its own role becomes a member of geocloud_owner and works as that role, so that everything made belongs to
     geocloud_owner whoever ran the command. Raises WrongVersion, MissingPackages, or DatabaseError when the role may
@@ -37,14 +49,18 @@ def given_urls(url: str, credentials: Credentials, *, timeout_ms: int) -> Urls:
         check_version(conn)
         prepare_extension(conn)
         urls = derive_urls(url, credentials, me)
-        if not _is_ready(conn, me, database, [name for name, _ in logins.values()]) or logs_in(urls.reader):
+        if (
+            not _is_ready(conn, me, database, [name for name, _ in logins.values()])
+            or logs_in(urls.reader)
+            or logs_in(urls.jobs)
+        ):
             try:
                 _make_roles(conn, me, database)
                 for group, (name, password) in logins.items():
                     set_login(conn, name, password, group=group, timeout_ms=timeout_ms if group == READER else None)
             except psycopg2.errors.InsufficientPrivilege as exc:
                 raise _may_not(me, database, exc) from exc
-    refused = logs_in(urls.reader) or logs_in(urls.writer)
+    refused = logs_in(urls.reader) or logs_in(urls.writer) or logs_in(urls.jobs)
     if refused is not None:
         said = " ".join(str(refused).split())
         raise DatabaseError(
@@ -59,12 +75,13 @@ def given_urls(url: str, credentials: Credentials, *, timeout_ms: int) -> Urls:
 
 
 def derive_urls(url: str, credentials: Credentials, me: str) -> Urls:
-    """URLs of the three roles made from the given one; `me` is the role it logs in as. Nothing is asked or made."""
+    """URLs of the four roles made from the given one; `me` is the role it logs in as. Nothing is asked or made."""
     logins = _logins(credentials)
     return Urls(
         make_url(url, options=_options(parse_dsn(url), me)),
         make_url(url, user=logins[WRITER][0], password=logins[WRITER][1]),
         make_url(url, user=logins[READER][0], password=logins[READER][1]),
+        make_url(url, user=logins[JOBS][0], password=logins[JOBS][1]),
     )
 
 
@@ -140,6 +157,7 @@ def _logins(credentials: Credentials) -> dict[str, tuple[str, str]]:
     return {
         WRITER: (f"{WRITER}_{credentials.tag}", credentials.writer),
         READER: (f"{READER}_{credentials.tag}", credentials.reader),
+        JOBS: (f"{JOBS}_{credentials.tag}", credentials.jobs),
     }
 
 
@@ -162,8 +180,8 @@ def _options(parts: dict[str, str], me: str) -> str | None:
 
 def _is_ready(conn: connection, me: str, database: str, logins: list[str]) -> bool:
     with conn.cursor() as cur:
-        cur.execute("SELECT count(*) FROM pg_roles WHERE rolname = ANY(%s)", ([OWNER, WRITER, READER, *logins],))
-        if cur.fetchone() != (3 + len(logins),):
+        cur.execute("SELECT count(*) FROM pg_roles WHERE rolname = ANY(%s)", ([*ROLES, *logins],))
+        if cur.fetchone() != (len(ROLES) + len(logins),):
             return False
         cur.execute(
             "SELECT pg_has_role(%s, %s, %s) AND has_database_privilege(%s, %s, 'CREATE')",
@@ -179,7 +197,7 @@ def _membership(conn: connection) -> str:
 
 def _make_roles(conn: connection, me: str, database: str) -> None:
     with conn.cursor() as cur:
-        for role in (OWNER, WRITER, READER):
+        for role in ROLES:
             cur.execute("SELECT FROM pg_roles WHERE rolname = %s", (role,))
             if cur.fetchone() is None:
                 cur.execute(sql.SQL("CREATE ROLE {} NOLOGIN").format(sql.Identifier(role)))
@@ -190,9 +208,8 @@ def _make_roles(conn: connection, me: str, database: str) -> None:
         cur.execute("SELECT has_database_privilege(%s, %s, 'CREATE')", (OWNER, database))
         if cur.fetchone() != (True,):
             raise _may_not(me, database, None)
-        cur.execute(
-            sql.SQL("GRANT USAGE ON SCHEMA public TO {}, {}, {}").format(*map(sql.Identifier, (OWNER, WRITER, READER)))
-        )
+        roles = sql.SQL(", ").join(map(sql.Identifier, ROLES))
+        cur.execute(sql.SQL("GRANT USAGE ON SCHEMA public TO {}").format(roles))
 
 
 def _may_not(me: str, database: str, exc: psycopg2.Error | None) -> DatabaseError:

@@ -14,7 +14,7 @@ import psycopg2.extensions
 from geocloud.errors import DatabaseError, DiskFull, GeocloudError
 from geocloud.settings import DatabaseSettings, EditSettings
 
-__all__ = ["connect", "is_infrastructure", "reader_pool", "translate", "writer_pool"]
+__all__ = ["connect", "is_infrastructure", "jobs_pool", "reader_pool", "translate", "writer_pool"]
 
 _CONNECT_TIMEOUT_S = 10
 
@@ -91,6 +91,26 @@ async def writer_pool(url: str, settings: DatabaseSettings, edit: EditSettings) 
                 "synchronous_commit": "on",
                 "statement_timeout": str(settings.statement_timeout_ms),
                 "lock_timeout": str(edit.edit_wait_ms),
+                "timezone": "UTC",
+            },
+        )
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as exc:
+        raise translate(exc) from exc
+
+
+async def jobs_pool(url: str, settings: DatabaseSettings) -> asyncpg.Pool:
+    """An asyncpg pool of the jobs role: a few connections, made when they are needed; one of them listens."""
+    try:
+        return await asyncpg.create_pool(
+            url,
+            min_size=0,
+            max_size=3,
+            timeout=_CONNECT_TIMEOUT_S,
+            reset=_keep_session,
+            server_settings={
+                "application_name": "geocloud jobs",
+                "jit": "off",
+                "statement_timeout": str(settings.statement_timeout_ms),
                 "timezone": "UTC",
             },
         )

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The three database roles, their passwords and the URLs made of them.
+"""The four database roles, their passwords and the URLs made of them.
 
     geocloud_owner   owns schemas and tables; migrates and publishes
     geocloud_writer  writes rows of layers
     geocloud_reader  reads; its transactions are read-only and its statements end at a time limit
+    geocloud_jobs    queues processes and keeps their results; it sees no layer
 
 In the private cluster they log in themselves. On a given server they are group roles, and each data folder has
 its own logins in them (`geocloud_reader_5f2c91`), so that several installations do not change each other's passwords.
@@ -23,8 +24,10 @@ from psycopg2 import sql
 from psycopg2.extensions import connection, encrypt_password, parse_dsn
 
 __all__ = [
+    "JOBS",
     "OWNER",
     "READER",
+    "ROLES",
     "WRITER",
     "Credentials",
     "Urls",
@@ -35,7 +38,8 @@ __all__ = [
     "set_login",
 ]
 
-OWNER, WRITER, READER = "geocloud_owner", "geocloud_writer", "geocloud_reader"
+OWNER, WRITER, READER, JOBS = "geocloud_owner", "geocloud_writer", "geocloud_reader", "geocloud_jobs"
+ROLES = (OWNER, WRITER, READER, JOBS)
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,7 @@ class Urls:
     owner: str
     writer: str
     reader: str
+    jobs: str
 
 
 @dataclass(frozen=True)
@@ -55,14 +60,24 @@ class Credentials:
     owner: str
     writer: str
     reader: str
+    jobs: str
 
 
 def read_credentials(path: Path) -> Credentials:
-    """The data folder's passwords; made, with mode 0600, when the file is missing or cut off."""
+    """The data folder's passwords; made, with mode 0600, when the file is missing or cut off.
+
+    A file of a version that knew fewer roles keeps what it has.
+    """
+    fresh = {"tag": secrets.token_hex(3)} | {
+        n: secrets.token_urlsafe(24) for n in ("owner", "writer", "reader", "jobs")
+    }
     try:
-        return Credentials(**json.loads(path.read_text()))
+        kept = json.loads(path.read_text())
+        made = Credentials(**(fresh | kept))
+        if fresh.keys() <= kept.keys():
+            return made
     except (FileNotFoundError, ValueError, TypeError):
-        made = Credentials(secrets.token_hex(3), *(secrets.token_urlsafe(24) for _ in range(3)))
+        made = Credentials(**fresh)
     part = path.with_suffix(f".{os.getpid()}")
     fd = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(fd, "w") as file:
@@ -114,11 +129,11 @@ def set_login(conn: connection, name: str, password: str, *, group: str | None, 
 
 
 def open_database(conn: connection, database: str) -> None:
-    """Lets the three roles into a database, and nobody else."""
+    """Lets the four roles into a database, and nobody else."""
     with conn.cursor() as cur:
         for statement in (
             "REVOKE ALL ON DATABASE {db} FROM PUBLIC",
-            "GRANT CONNECT ON DATABASE {db} TO {owner}, {writer}, {reader}",
+            "GRANT CONNECT ON DATABASE {db} TO {owner}, {writer}, {reader}, {jobs}",
             "GRANT CREATE, TEMPORARY ON DATABASE {db} TO {owner}",
             "GRANT TEMPORARY ON DATABASE {db} TO {writer}",
         ):
@@ -128,6 +143,7 @@ def open_database(conn: connection, database: str) -> None:
                     owner=sql.Identifier(OWNER),
                     writer=sql.Identifier(WRITER),
                     reader=sql.Identifier(READER),
+                    jobs=sql.Identifier(JOBS),
                 )
             )
 

@@ -11,8 +11,17 @@ from geocloud.catalogue.spec import Text
 
 if TYPE_CHECKING:
     from geocloud.jobs.run import Run
+    from geocloud.settings import Settings
 
 __all__ = ["Blob", "Input", "Output", "Process", "Results"]
+
+
+def _no_warming(_settings: Settings) -> None:
+    """Nothing is read ahead."""
+
+
+def _nothing(_inputs: Mapping[str, Any]) -> str | None:
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +62,8 @@ Results = Mapping[str, Any]
 @dataclass(frozen=True, slots=True)
 class Process:
     """`run(run, inputs, wanted)` gets inputs that fit their schemas, defaults filled in, and the names of the outputs
-    asked for; it returns at least those. It reads through `run.reader` alone, one state of the database throughout.
+    asked for; it returns at least those. It reads through `run.reader` alone, one state of the database throughout, and
+    writes, where `writes` says so, through `run.writer`.
     """
 
     id: str
@@ -64,3 +74,9 @@ class Process:
     outputs: tuple[Output, ...]
     run: Callable[[Run, dict[str, Any], frozenset[str]], Results]
     keywords: tuple[str, ...] = ()
+    long: bool = False
+    """May run for minutes: such jobs never take the last worker from short ones."""
+    warm: Callable[[Settings], None] = _no_warming
+    """Reads and imports what every run needs, once for all runs of a worker."""
+    writes: Callable[[Mapping[str, Any]], str | None] = _nothing
+    """The layer that these inputs make it write, None for a run that only reads; who asks needs a key of that layer."""

@@ -15,12 +15,17 @@ import psycopg2.extensions
 from geocloud.catalogue.publish import read_catalogue
 from geocloud.catalogue.registry import Catalogue
 from geocloud.db.pool import connect
-from geocloud.errors import Language
+from geocloud.errors import Forbidden, Language
 from geocloud.features.binder import Binder
 from geocloud.settings import Settings
 
 __all__ = ["Run", "open_run"]
 
+# Long work reads more than a page of the API may, and ends with its process, were that killed.
+_LONG = (
+    "SET TIME ZONE 'UTC'; SET jit = off; SET client_connection_check_interval = '500ms'; "
+    "SELECT set_config('statement_timeout', %s, false)"
+)
 _PLACEHOLDER = re.compile(r"\$(\d+)")
 
 
@@ -41,6 +46,21 @@ class Run:
     catalogue: Catalogue
     language: Language = "zh"
     progress: Callable[[float, str, str], None] = _silent
+    writer_url: str | None = None
+
+    @contextmanager
+    def writer(self) -> Iterator[psycopg2.extensions.connection]:
+        """A connection of the writer role, one transaction: committed at the end of the block, undone by an error."""
+        if self.writer_url is None:
+            raise Forbidden(
+                "This run may only read.", "本次运行只能读取。",
+                todo_en="Start the process with a key of the layer that it writes, or by the command line.",
+                todo_zh="请以该图层的密钥启动处理,或用命令行运行。",
+            )  # fmt: skip
+        with connect(self.writer_url, application_name="geocloud process") as conn:
+            with conn.cursor() as cur:
+                cur.execute(_LONG, (str(self.settings.database.process_statement_ms),))
+            yield conn
 
     def rows(self, sql: str, binder: Binder) -> list[tuple[Any, ...]]:
         """All rows of a statement and the values bound in it."""
@@ -59,14 +79,11 @@ def open_run(
     *,
     language: Language = "zh",
     progress: Callable[[float, str, str], None] = _silent,
+    writer_url: str | None = None,
 ) -> Iterator[Run]:
-    """A run on the state of the database as it is now."""
+    """A run on the state of the database as it is now; it may write where it is given the writer's URL."""
     with connect(reader_url, application_name="geocloud process") as conn:
         conn.set_session(isolation_level="REPEATABLE READ", readonly=True)
         with conn.cursor() as cur:
-            # Long work reads more than a page of the API may.
-            cur.execute(
-                "SET TIME ZONE 'UTC'; SET jit = off; SELECT set_config('statement_timeout', %s, false)",
-                (str(settings.database.process_statement_ms),),
-            )
-        yield Run(settings, conn, read_catalogue(conn), language, progress)
+            cur.execute(_LONG, (str(settings.database.process_statement_ms),))
+        yield Run(settings, conn, read_catalogue(conn), language, progress, writer_url)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from geocloud import features, styles
 from geocloud.features import cql2
-from geocloud.ogc import tilesets
+from geocloud.ogc import processes, tilesets
 
 __all__ = ["CONFORMANCE", "declared"]
 
@@ -29,10 +29,19 @@ CONFORMANCE = (
     "http://www.opengis.net/spec/ogcapi-features-5/1.0/conf/queryables",
     "http://www.opengis.net/spec/ogcapi-features-5/1.0/conf/sortables",
 )
-_PARTS = (CONFORMANCE, features.CONFORMANCE, cql2.CONFORMANCE, tilesets.CONFORMANCE, styles.CONFORMANCE)
+_PARTS = (
+    CONFORMANCE,
+    features.CONFORMANCE,
+    cql2.CONFORMANCE,
+    tilesets.CONFORMANCE,
+    styles.CONFORMANCE,
+    processes.CONFORMANCE,
+)
 
 
-def declared(*, editing: bool = False) -> tuple[str, ...]:
-    """URIs of all classes the mounted parts fulfil, each once, sorted; with those of `editing` where it is on."""
+def declared(*, editing: bool = False, jobs_listed: bool = False) -> tuple[str, ...]:
+    """URIs of all classes the mounted parts fulfil, each once, sorted; with those of what is switched on."""
     parts = (*_PARTS, features.EDITING_CONFORMANCE) if editing else _PARTS
+    if jobs_listed:
+        parts = (*parts, (processes.JOB_LIST,))
     return tuple(sorted({uri for part in parts for uri in part}))

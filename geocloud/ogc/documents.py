@@ -53,6 +53,7 @@ def landing(ctx: Context) -> Document:
             ),
             link(url("/api?f=html"), "service-doc", _HTML, say("接口说明", "API documentation")),
             link(url("/conformance"), "conformance", _JSON, say("符合的标准", "Conformance declaration")),
+            link(url("/processes?f=json"), f"{REL}processes", _JSON, say("处理", "Processes")),
             link(url("/styles?f=json"), f"{REL}styles", _JSON, say("地图样式", "Map styles")),
             link(url("/conformance"), f"{REL}conformance", _JSON, say("符合的标准", "Conformance declaration")),
             link(url("/collections"), "data", _JSON, say("数据集", "Collections")),
@@ -69,7 +70,7 @@ def conformance(ctx: Context) -> Document:
     """The conformance declaration (OGC API Common 1, 8.4): classes the mounted parts fulfil."""
     say = ctx.say
     return {
-        "conformsTo": list(declared(editing=ctx.editing)),
+        "conformsTo": list(declared(editing=ctx.editing, jobs_listed=ctx.settings.jobs.jobs_listed)),
         "links": [
             link(ctx.url("/conformance?f=json"), "self", _JSON, say("本文档（JSON）", "This document as JSON")),
             link(ctx.url("/conformance?f=html"), "alternate", _HTML, say("本文档（网页）", "This document as HTML")),

@@ -13,12 +13,15 @@ from geocloud.ogc.context import Context, Document
 
 __all__ = [
     "GEOMETRIES",
+    "JOB_STATES",
     "KINDS",
     "Theme",
     "allowed",
     "crs_names",
+    "example",
     "operations",
     "rules",
+    "schema_words",
     "theme_title",
     "themes",
     "type_name",
@@ -51,6 +54,25 @@ GEOMETRIES = {
     "multipolygon": ("多面", "multipolygons"),
     "geometry": ("任意几何", "any geometry"),
     "none": ("无几何（表格）", "none (a table)"),
+}
+
+
+# OGC 18-062r2, statusCode.
+JOB_STATES = {
+    "accepted": ("排队中", "Waiting"),
+    "running": ("运行中", "Running"),
+    "successful": ("已完成", "Done"),
+    "failed": ("失败", "Failed"),
+    "dismissed": ("已取消", "Called off"),
+}
+_TYPES = {
+    "string": ("文本", "text"),
+    "number": ("数值", "number"),
+    "integer": ("整数", "integer"),
+    "boolean": ("是 / 否", "true or false"),
+    "object": ("对象", "object"),
+    "array": ("数组", "array"),
+    "null": ("空", "null"),
 }
 
 
@@ -163,3 +185,28 @@ def _resolve(document: Document, reference: str) -> Any:
     for part in reference.removeprefix("#/").split("/"):
         found = found[part]
     return found
+
+
+def schema_words(ctx: Context, schema: Document) -> str:
+    """What a value may be, in a few words, from its JSON Schema."""
+    if "enum" in schema:
+        return ctx.say("、", ", ").join(map(str, schema["enum"]))
+    kinds = schema.get("type", "object")
+    words = [ctx.say(*_TYPES[k]) for k in ([kinds] if isinstance(kinds, str) else kinds)]
+    text = ctx.say("或", " or ").join(words)
+    if "default" in schema:
+        text += ctx.say(f"，默认 {schema['default']}", f", {schema['default']} if not given")
+    return text
+
+
+def example(schema: Document) -> Any:
+    """A value to begin with: the schema's own example or default, else an empty one of its type."""
+    for name in ("examples", "enum"):
+        if schema.get(name):
+            return schema[name][0]
+    if "default" in schema:
+        return schema["default"]
+    kind = schema.get("type", "object")
+    return {"string": "", "number": 0, "integer": 0, "boolean": False, "array": []}.get(
+        kind if isinstance(kind, str) else kind[0], {}
+    )

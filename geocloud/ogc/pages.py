@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from itertools import groupby
 from typing import Any, Protocol
@@ -38,6 +39,7 @@ _STANDARDS = {
     "ogcapi-features-5": "OGC API - Features - Part 5: Schemas",
     "ogcapi-tiles-1": "OGC API - Tiles - Part 1: Core",
     "tms": "OGC Two Dimensional Tile Matrix Set and Tile Set Metadata",
+    "ogcapi-processes-1": "OGC API - Processes - Part 1: Core",
     "ogcapi-styles-1": "OGC API - Styles - Part 1: Core",
     "cql2": "Common Query Language (CQL2)",
 }
@@ -318,6 +320,48 @@ def _error(ctx: Context, document: Document, view: _View, extra: Content) -> Con
     return {"facts": facts}
 
 
+def _processes(ctx: Context, document: Document, view: _View, extra: Content) -> Content:
+    return {}
+
+
+def _process(ctx: Context, document: Document, view: _View, extra: Content) -> Content:
+    """Inputs and outputs as rows, and a request to begin with: the inputs that must be given."""
+    return {
+        "inputs": [(name, x, listing.schema_words(ctx, x["schema"])) for name, x in document["inputs"].items()],
+        "outputs": [
+            (name, x, x["schema"].get("contentMediaType", "application/json"))
+            for name, x in document["outputs"].items()
+        ],
+        "example": json.dumps(
+            {"inputs": {n: listing.example(x["schema"]) for n, x in document["inputs"].items() if x["minOccurs"]}},
+            ensure_ascii=False, indent=2,
+        ),
+    }  # fmt: skip
+
+
+def _job(ctx: Context, document: Document, view: _View, extra: Content) -> Content:
+    words = listing.JOB_STATES[document["status"]]
+    moments = {
+        k: formats.moment(document[k], ctx.language) for k in ("created", "started", "finished") if k in document
+    }
+    return {
+        "state": ctx.say(*words),
+        "moments": moments,
+        "outputs": extra["outputs"],
+        "process_title": extra["title"],
+        "going": document["status"] in ("accepted", "running"),
+    }
+
+
+def _jobs(ctx: Context, document: Document, view: _View, extra: Content) -> Content:
+    return {
+        "rows": [
+            (x, ctx.say(*listing.JOB_STATES[x["status"]]), formats.moment(x["created"], ctx.language))
+            for x in document["jobs"]
+        ]
+    }
+
+
 PAGES: dict[str, Callable[[Context, Document, _View, Content], Content]] = {
     "landing": _landing,
     "conformance": _conformance,
@@ -331,5 +375,9 @@ PAGES: dict[str, Callable[[Context, Document, _View, Content], Content]] = {
     "versions": _versions,
     "changes": _changes,
     "openapi": _openapi,
+    "processes": _processes,
+    "process": _process,
+    "jobs": _jobs,
+    "job": _job,
     "error": _error,
 }

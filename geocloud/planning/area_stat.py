@@ -180,7 +180,7 @@ PROCESS = Process(
         en="Ellipsoidal areas of a polygon layer by class and district; the rows add up to the whole.",
     ),
     inputs=(
-        Input("layer", Text(zh="图层", en="Layer"), _TEXT, required=True),
+        Input("layer", Text(zh="图层", en="Layer"), {**_TEXT, "examples": ["planning.present_land"]}, required=True),
         Input("by", Text(zh="分类字段", en="Field of the class"), _TEXT),
         Input("districts", Text(zh="行政区图层", en="Layer of districts"), {"type": ["string", "null"]}),
         Input("datetime", Text(zh="有效时间", en="Valid time"), _TEXT),

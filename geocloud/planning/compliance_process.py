@@ -13,12 +13,22 @@ from geocloud.planning.compliance import check_site
 from geocloud.planning.compliance_report import report_of
 from geocloud.planning.compliance_rules import Pack, read_packs, refuse_what_layers_lack
 from geocloud.planning.site import read_site
+from geocloud.settings import Settings
 
 __all__ = ["PROCESS", "pack_of"]
 
 _DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
-_SITE = {
+_SITE: dict[str, Any] = {
     "type": "object",
+    # A hectare in the middle of the city.
+    "examples": [
+        {
+            "type": "Polygon",
+            "coordinates": [
+                [[115.98, 36.45], [115.9811, 36.45], [115.9811, 36.4509], [115.98, 36.4509], [115.98, 36.45]]
+            ],
+        }
+    ],
     "oneOf": [
         {"required": ["type"], "properties": {"type": {"type": "string"}}},
         {
@@ -103,6 +113,14 @@ def _run(run: Run, inputs: dict[str, Any], wanted: frozenset[str]) -> Results:
     return out
 
 
+def _warm(settings: Settings) -> None:
+    """Rule packs, the coordinate systems that a site may be in, and what writes reports."""
+    from geocloud.reports import docx, html, pdf  # noqa: F401
+
+    read_packs()
+    read_site(_SITE["examples"][0], settings)
+
+
 PROCESS = Process(
     id="compliance-check",
     version="1.0.0",
@@ -128,5 +146,6 @@ PROCESS = Process(
         Output("docx", Text(zh="Word 报告", en="DOCX"), _DOCX, {"type": "string", "format": "binary"}),
     ),
     run=_run,
+    warm=_warm,
     keywords=("多规合一", "合规体检", "预协调"),
 )

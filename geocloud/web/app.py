@@ -26,17 +26,24 @@ from geocloud.errors import (
     GeocloudError,
     InvalidParameter,
     ItemEnded,
+    JobDismissed,
+    JobError,
+    JobFailed,
+    JobTakesLong,
     KeyConflict,
     LayerBusy,
     NotAcceptable,
     NotAuthorized,
     NotSeeded,
+    QueueFull,
     RequestError,
     RulesBroken,
     StyleError,
     TooLarge,
     UnknownCollection,
     UnknownItem,
+    UnknownJob,
+    UnknownProcess,
     UnknownTile,
     VersionConflict,
     VersionRequired,
@@ -53,6 +60,7 @@ from geocloud.web import (
     events,
     h3,
     measure,
+    processes,
     qgis,
     search,
     styles,
@@ -78,6 +86,13 @@ STATUS: tuple[tuple[type[Exception], int], ...] = (
     (UnknownItem, 404),
     (UnknownTile, 404),
     (ItemEnded, 410),
+    (UnknownProcess, 404),
+    (UnknownJob, 404),
+    (JobDismissed, 410),
+    (QueueFull, 503),
+    (JobTakesLong, 504),
+    (JobFailed, 500),
+    (JobError, 503),
     (NotSeeded, 404),
     (NotAcceptable, 406),
     (TooLarge, 413),
@@ -111,12 +126,13 @@ _SCHEMA, _OPENAPI = "application/schema+json", "application/vnd.oai.openapi+json
 Handler = Callable[[Service, Ask, dict[str, str]], Awaitable[Answer]]
 
 
-def create_app(settings: Settings, reader_url: str, writer_url: str | None = None) -> Any:
+def create_app(settings: Settings, reader_url: str, writer_url: str | None = None, jobs_url: str | None = None) -> Any:
     """The application for one worker; connects when the server starts it (ASGI lifespan).
 
-    `writer_url` is needed where the settings switch editing on, and left aside where they do not.
+    `writer_url` is needed where the settings switch editing on, and left aside where they do not; `jobs_url` where
+    processes are to be run.
     """
-    return _Application(Service(settings, reader_url, writer_url))
+    return _Application(Service(settings, reader_url, writer_url, jobs_url))
 
 
 class _Application:
@@ -147,6 +163,7 @@ class _Application:
             *qgis.ROUTES,
             *search.ROUTES,
             *styles.ROUTES,
+            *(route for route in processes.ROUTES if route[0] not in processes.WRITES),
         ]
         self._router = Router(
             [
@@ -154,6 +171,10 @@ class _Application:
                 Route("/collections/{collection}/items/{fid}", _Endpoint(self, _item, edit.ITEM)),
                 *(Route(path, _Endpoint(self, handler, edit.WRITES.get(path))) for path, handler in documents),
                 *(Route(path, _Endpoint(self, None, writes)) for path, writes in transactions.WRITES.items()),
+                *(
+                    Route(path, _Endpoint(self, dict(processes.ROUTES).get(path), writes, for_all=True))
+                    for path, writes in processes.WRITES.items()
+                ),
                 Mount("/static", Assets(_STATIC)),
             ],
             redirect_slashes=True,
@@ -189,10 +210,17 @@ class _Endpoint:
     """Runs a handler: method, limits, errors as problem details, cancelled when the client has gone."""
 
     def __init__(
-        self, application: _Application, handler: Handler | None, writes: Mapping[str, Handler] | None = None
+        self,
+        application: _Application,
+        handler: Handler | None,
+        writes: Mapping[str, Handler] | None = None,
+        *,
+        for_all: bool = False,
     ) -> None:
-        # Without a handler there is nothing to read.
+        # Without a handler there is nothing to read; `for_all`: no change of features, so whether they may be changed
+        # does not matter.
         self._service, self._handler, self._writes = application.service, handler, writes or {}
+        self._for_all = for_all
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         ask: Ask = scope["geocloud.ask"]
@@ -237,7 +265,9 @@ class _Endpoint:
     async def _answer(self, ask: Ask, scope: Scope) -> Answer | None:
         params = scope.get("path_params", {})
         if ask.method not in ("GET", "HEAD") or self._handler is None:
-            writes = edit.allowed(self._service, params, self._writes) if self._writes else ()
+            writes = tuple(self._writes)
+            if writes and not self._for_all:
+                writes = edit.allowed(self._service, params, self._writes)
             allow = ", ".join((*(_METHODS if self._handler else _METHODS[2:]), *writes)).encode()
             if ask.method == "OPTIONS":
                 return _options(allow, bool(writes))
@@ -348,7 +378,7 @@ def _only_format_and_language(ask: Ask) -> None:
 
 def _failure(service: Service, ask: Ask, exc: Exception) -> Answer:
     status = next((s for kind, s in STATUS if isinstance(exc, kind)), 500)
-    if isinstance(exc, GeocloudError) and status != 500:
+    if isinstance(exc, GeocloudError) and (status != 500 or isinstance(exc, JobFailed)):
         ctx = _error_context(service, ask)
         return _problem(ask, ctx, ogc.problem(ctx, exc, status, ask.path), status, edit.extra_headers(exc))
     if status in (503, 504):

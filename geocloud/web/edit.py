@@ -161,7 +161,7 @@ async def _changed(
 ) -> Answer:
     layer, editor, key = await _begin(service, ask, params)
     media_type(ask, media_types)
-    _not_too_large(service, ask)
+    _not_too_large(ask, service.settings.edit.edit_body_kb)
     how = _how(service, ask, layer, key)
     document = await document_of(service, ask)
     fid = read_fid(layer, params["fid"])
@@ -299,16 +299,17 @@ def moment_of(name: str, text: str | None) -> datetime | None:
     return moment
 
 
-def _not_too_large(service: Service, ask: Ask) -> None:
+def _not_too_large(ask: Ask, most_kb: int) -> None:
     length = ask.header(b"content-length")
-    if length.isdigit() and int(length[:19]) > service.settings.edit.edit_body_kb * 1024:
-        raise _too_large(service)
+    if length.isdigit() and int(length[:19]) > most_kb * 1024:
+        raise _too_large(most_kb)
 
 
-async def document_of(service: Service, ask: Ask) -> Any:
-    """The body as JSON, read within the limits of size and time."""
-    _not_too_large(service, ask)
+async def document_of(service: Service, ask: Ask, most_kb: int | None = None) -> Any:
+    """The body as JSON, read within the limits of size and time; `most_kb` in place of the limit of a change."""
     edit = service.settings.edit
+    most_kb = edit.edit_body_kb if most_kb is None else most_kb
+    _not_too_large(ask, most_kb)
     parts: list[bytes] = []
     size = 0
     try:
@@ -319,8 +320,8 @@ async def document_of(service: Service, ask: Ask) -> Any:
                     raise _cut_off()
                 parts.append(message.get("body", b""))
                 size += len(parts[-1])
-                if size > edit.edit_body_kb * 1024:
-                    raise _too_large(service)
+                if size > most_kb * 1024:
+                    raise _too_large(most_kb)
                 if not message.get("more_body", False):
                     break
     except TimeoutError:
@@ -328,8 +329,7 @@ async def document_of(service: Service, ask: Ask) -> Any:
     return parse_json(b"".join(parts), edit.edit_json_depth_max)
 
 
-def _too_large(service: Service) -> TooLarge:
-    most = service.settings.edit.edit_body_kb
+def _too_large(most: int) -> TooLarge:
     return TooLarge(
         f"The body is larger than {most} kB.",
         f"请求内容超过 {most} kB。",

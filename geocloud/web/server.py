@@ -20,7 +20,7 @@ __all__ = ["application", "serve"]
 
 # How a worker process is told what `serve` was given.
 _SETTINGS, _READER_URL = "GEOCLOUD_WORKER_SETTINGS", "GEOCLOUD_WORKER_READER_URL"
-_WRITER_URL = "GEOCLOUD_WORKER_WRITER_URL"
+_WRITER_URL, _JOBS_URL = "GEOCLOUD_WORKER_WRITER_URL", "GEOCLOUD_WORKER_JOBS_URL"
 
 
 # Requests that run when the server is told to stop have this long to end.
@@ -34,6 +34,9 @@ class _Urls(Protocol):
     @property
     def writer(self) -> str: ...
 
+    @property
+    def jobs(self) -> str: ...
+
 
 def serve(settings: Settings, urls: _Urls) -> None:
     """Listens on the settings' address until told to stop (SIGINT, SIGTERM); reads the database as the reader role.
@@ -43,6 +46,7 @@ def serve(settings: Settings, urls: _Urls) -> None:
     web = settings.web
     os.environ[_SETTINGS] = settings.model_dump_json()
     os.environ[_READER_URL] = urls.reader
+    os.environ[_JOBS_URL] = urls.jobs
     os.environ.pop(_WRITER_URL, None)
     if settings.edit.editing:
         os.environ[_WRITER_URL] = urls.writer
@@ -87,4 +91,4 @@ def application() -> Any:
     """One worker's application; called in the worker process."""
     configure_log()
     settings = Settings.model_validate_json(os.environ[_SETTINGS])
-    return create_app(settings, os.environ[_READER_URL], os.environ.get(_WRITER_URL))
+    return create_app(settings, os.environ[_READER_URL], os.environ.get(_WRITER_URL), os.environ.get(_JOBS_URL))

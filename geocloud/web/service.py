@@ -12,11 +12,12 @@ from pathlib import Path
 from geocloud.catalogue.registry import Catalogue, Layer, Registry
 from geocloud.catalogue.spec import LayerSpec
 from geocloud.db.reader import Reader
-from geocloud.errors import SettingsError
+from geocloud.errors import JobError, SettingsError
 from geocloud.features.edit import Editor
 from geocloud.features.pages import Counts
 from geocloud.features.tokens import Tokens
 from geocloud.grids.columns import PointColumns
+from geocloud.jobs.desk import Desk
 from geocloud.ogc import Context
 from geocloud.search import Places
 from geocloud.settings import Settings
@@ -32,7 +33,9 @@ __all__ = ["Service"]
 class Service:
     """One worker's state, made at start-up and closed at shut-down."""
 
-    def __init__(self, settings: Settings, reader_url: str, writer_url: str | None = None) -> None:
+    def __init__(
+        self, settings: Settings, reader_url: str, writer_url: str | None = None, jobs_url: str | None = None
+    ) -> None:
         self.settings = settings
         self.reader = Reader(reader_url, settings.database)
         self.changes = Changes(self.reader)
@@ -41,6 +44,7 @@ class Service:
         self.counts = Counts()
         self.tokens = Tokens(_secret(settings))
         self.editor = _editor(settings, self.reader, writer_url)
+        self._desk = Desk(jobs_url, settings.database, settings.jobs) if jobs_url is not None else None
         self.archives: Archives | None = None
         self.event_streams = 0
         self.stopping = asyncio.Event()
@@ -61,10 +65,24 @@ class Service:
         self.stopping.set()
         await self.changes.stop()
         self.places.index.close()
+        if self._desk is not None:
+            await self._desk.close()
         await self.registry.stop()
         if self.editor is not None:
             self.editor.close()
         self.reader.close()
+
+    @property
+    def desk(self) -> Desk:
+        """Where jobs are handed in; JobError where this server was given no way to."""
+        if self._desk is None:
+            raise JobError(
+                "This server runs no processes: it was given no URL of the jobs role.",
+                "本服务器不运行处理:没有作业角色的数据库 URL。",
+                todo_en="Start it with `geocloud up` or `geocloud serve`.",
+                todo_zh="请用 `geocloud up` 或 `geocloud serve` 启动。",
+            )
+        return self._desk
 
     def expect_search(self) -> None:
         """Begins to read the names, so that the first search does not wait for them."""

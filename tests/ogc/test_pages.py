@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
@@ -12,7 +13,10 @@ import pytest
 
 import geocloud
 from geocloud import ogc
+from geocloud.jobs.job import Job
+from geocloud.ogc import processes
 from geocloud.ogc.html import PAGES
+from geocloud.sectors import registry
 
 from .conftest import BASE
 
@@ -43,6 +47,13 @@ def page_of(ctx, name, query=(), **changed):
         "items": (lambda _: items(), {**of_layer, "path": f"/collections/{layer}/items"}),
         "item": (lambda _: feature(code="a"), {**of_layer, "path": f"/collections/{layer}/items/1"}),
         "versions": (lambda _: versions(), {**of_layer, "path": f"/collections/{layer}/items/1/versions"}),
+        "processes": (lambda c: processes.process_list(c, registry.processes()), {"path": "/processes"}),
+        "process": (lambda c: processes.process(c, registry.find("area-stat")), {"path": "/processes/area-stat"}),
+        "jobs": (lambda c: processes.job_list(c, [job()]), {"path": "/jobs"}),
+        "job": (
+            lambda c: processes.status_info(c, job()),
+            {"path": "/jobs/1", "outputs": [], "title": ctx.say("面积统计", "Area")},
+        ),
         "changes": (lambda _: changes(), {**of_layer, "path": f"/collections/{layer}/changes"}),
         "error": (lambda c: ogc.problem_of_status(c, 500, "/x", id="abc"), {}),
     }
@@ -79,6 +90,31 @@ def changes():
     summary = {"features": {"from": 1, "to": 1}, "changed": 1, "kinds": dict.fromkeys(kinds, 0), "fields": []}
     moments = {"from": "2020-01-01T00:00:00Z", "to": "2021-01-01T00:00:00Z", "by": "valid", "numberMatched": 1}
     return items(changed, summary=summary | {"area_m2": None, "length_m": None}, **moments)
+
+
+def job():
+    """A job that runs, since noon."""
+    noon = datetime(2026, 11, 22, 4, tzinfo=UTC)
+    said = ("面积统计", "adding up")
+    return Job(
+        "1",
+        "area-stat",
+        "{}",
+        ["table"],
+        "raw",
+        "en",
+        None,
+        "running",
+        0.5,
+        *said,
+        None,
+        None,
+        1,
+        noon,
+        noon,
+        None,
+        noon,
+    )
 
 
 def tree(html):

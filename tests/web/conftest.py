@@ -119,20 +119,23 @@ def city(urls: Urls) -> City:
 @pytest.fixture(scope="module")
 def server(city: City, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Address of a real server with two worker processes over `city`."""
-    yield from run_server(city.urls.reader, tmp_path_factory.mktemp("home"))
+    yield from run_server(city.urls.reader, tmp_path_factory.mktemp("home"), "", city.urls.jobs)
 
 
-def run_server(reader: str, home: Path, writer: str = "", **settings: str) -> Iterator[str]:
-    """Starts `geocloud.web.serve` in a process of its own and stops it afterwards; `writer` is for editing."""
+def run_server(reader: str, home: Path, writer: str = "", jobs: str = "", **settings: str) -> Iterator[str]:
+    """Starts `geocloud.web.serve` in a process of its own and stops it afterwards.
+
+    `writer` is for editing, `jobs` for processes.
+    """
     port = unused_port()
     program = (
         "import sys; from types import SimpleNamespace; from geocloud.settings import Settings; "
-        "from geocloud.web import serve; reader, writer = sys.argv[1:]; "
-        "serve(Settings.read(), SimpleNamespace(reader=reader, writer=writer))"
+        "from geocloud.web import serve; reader, writer, jobs = sys.argv[1:]; "
+        "serve(Settings.read(), SimpleNamespace(reader=reader, writer=writer, jobs=jobs))"
     )
     env = {**os.environ, "GEOCLOUD_PORT": str(port), "GEOCLOUD_HOME": str(home), **settings}
     log = (home / "server.log").open("wb")
-    process = subprocess.Popen([sys.executable, "-c", program, reader, writer], env=env, stdout=log, stderr=log)
+    process = subprocess.Popen([sys.executable, "-c", program, reader, writer, jobs], env=env, stdout=log, stderr=log)
     base = f"http://127.0.0.1:{port}"
     try:
         _wait_until_healthy(base, process, home / "server.log")

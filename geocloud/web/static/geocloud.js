@@ -80,3 +80,40 @@ for (const form of document.querySelectorAll("form.ask")) {
     for (const field of form.elements) if (field.name && field.value === "") field.disabled = true;
   });
 }
+
+// Runs a process from its page: in the background, then to the page of its job.
+function execute(form) {
+  const fault = form.querySelector("[data-fault]");
+  const button = form.querySelector("button");
+  form.hidden = false;
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    fault.textContent = "";
+    button.disabled = true;
+    try {
+      const answer = await fetch(form.dataset.execute, {
+        method: "POST",
+        headers: { "content-type": "application/json", prefer: "respond-async", accept: "application/json", "accept-language": document.documentElement.lang },
+        body: form.querySelector("textarea").value,
+      });
+      const said = await answer.json();
+      if (answer.ok) { location.assign(form.dataset.jobs + said.jobID + location.search); return; }
+      fault.textContent = `${said.detail} ${said.todo || ""}`;
+    } catch (error) {
+      fault.textContent = String(error);
+    }
+    button.disabled = false;
+  });
+}
+
+function dismiss(form) {
+  form.hidden = false;
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    await fetch(form.dataset.dismiss, { method: "DELETE" });
+    location.reload();
+  });
+}
+
+for (const form of document.querySelectorAll("[data-execute]")) execute(form);
+for (const form of document.querySelectorAll("[data-dismiss]")) dismiss(form);
