@@ -148,7 +148,8 @@ def off_boundary(
     away = tree.query_nearest(at, all_matches=False, return_distance=True)[1].reshape(len(some), -1)
     along = (away <= tolerance_m).all(axis=1)
     along &= np.abs(away[:, 0] - away[:, -1]) <= 0.5 * shapely.length(edges[some])
-    off = along & (away.max(axis=1) > exact_m)
+    # An edge that only reaches past a corner of the border follows it all the same.
+    off = along & (away[:, 1:-1].max(axis=1) > exact_m)
     chosen, worst = some[off], away.max(axis=1)[off]
     out = []
     for group in _stretches(chosen, ring):

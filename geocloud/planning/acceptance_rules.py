@@ -220,6 +220,7 @@ class Rule(Model):
     title: Text
     severity: Severity
     layers: tuple[str, ...] = Field((), description="Only for plans of these layers; all if none.")
+    not_layers: tuple[str, ...] = Field((), description="Not for plans of these layers.")
     check: Check
     explain: Text = Field(description="What is wrong with it, and what the maker of the plan should do.")
     basis: Basis
@@ -239,7 +240,7 @@ class Rule(Model):
 
     def is_for(self, layer: str) -> bool:
         """Whether the rule is about plans of this layer."""
-        return not self.layers or layer in self.layers
+        return layer not in self.not_layers and (not self.layers or layer in self.layers)
 
 
 class Pack(Model):
@@ -307,9 +308,9 @@ def refuse_what_layers_lack(
     `partly`: only some layers are in `specs`, as in a database where not all are published.
     """
     for i, r in enumerate(pack.rules):
-        for k, layer in enumerate(r.layers):
+        for name, k, layer in _layers(r):
             if layer not in specs and not partly:
-                at = lines[("rules", i, "layers", k)]
+                at = lines[("rules", i, name, k)]
                 raise wrong(path, at, f"there is no layer `{layer}`", f"没有图层 {layer}", *_TODO)
         against = getattr(r.check, "against", None)
         if against is not None and ("polygon" not in specs[against].geometry if against in specs else not partly):
@@ -338,6 +339,11 @@ def refuse_filters_layers_lack(
         except InvalidParameter as exc:
             at = lines[("rules", i, "check", "filter")]
             raise wrong(path, at, exc.en.rstrip("."), exc.zh.rstrip("。"), *_TODO) from None
+
+
+def _layers(rule: Rule) -> list[tuple[str, int, str]]:
+    """Layers a rule names, with their place in it."""
+    return [(n, k, i) for n in ("layers", "not_layers") for k, i in enumerate(getattr(rule, n))]
 
 
 def _fields(check: Check) -> list[tuple[tuple[str | int, ...], str]]:
