@@ -75,10 +75,9 @@ def _plan(run: Run, plan: str, layer: str | None, date: str | None, asof: str | 
     from geocloud.planning.acceptance_plan import plan_of_file, plan_of_layer, refuse_no_plan
 
     day = day_of(date)
-    if layer is None and not Path(plan).exists() and plan in run.catalogue.layers:
+    themes = {one.spec.theme for one in run.catalogue.layers.values()}
+    if layer is None and not Path(plan).exists() and plan.partition(".")[0] in themes:
         return plan_of_layer(run, plan, read_moment(date, asof), day, day_named=date is not None)
-    if layer is None and not Path(plan).exists() and not Path(plan).suffix[1:].isalpha():
-        run.catalogue.layer(plan)
     if layer is None:
         raise typer.BadParameter(
             pick("name the layer the file should fit, or give a published layer", "请用 --layer 指明文件应符合的图层"),
