@@ -45,9 +45,15 @@ class Districts:
         """Those a plan is about: the ones asked for, or all of which its features cover at least half."""
         if self.chosen or self.why is not None:
             return self
-        at, of = shapely.STRtree(sound).query(self.shapes, predicate="intersects")
-        shared = straight_areas(shapely.intersection(self.shapes[at], sound[of]))
-        share = np.bincount(at, shared, minlength=len(self.shapes)) / straight_areas(self.shapes)
+        tree = shapely.STRtree(sound)
+        shapely.prepare(self.shapes)
+        inside, touched = (tree.query(self.shapes, predicate=p) for p in ("covers", "intersects"))
+        cut = ~np.isin(touched[1], inside[1])
+        at, of = touched[:, cut]
+        shared = np.r_[
+            straight_areas(sound[inside[1]]), straight_areas(shapely.intersection(self.shapes[at], sound[of]))
+        ]
+        share = np.bincount(np.r_[inside[0], at], shared, minlength=len(self.shapes)) / straight_areas(self.shapes)
         own = np.flatnonzero(share >= _OWN)
         if not len(own):
             return Districts(

@@ -48,8 +48,9 @@ _TONES: dict[str, Tone] = {
     "accepted": "clear", "warnings": "consent", "rejected": "refuse", "unknown": "unknown",
     "error": "refuse", "warning": "consent", "note": "note",
 }  # fmt: skip
-# More features than this are drawn as the plan's extent on the first map; more points than that cannot be told apart.
+# More features than this are drawn as one on the first map; more points than that cannot be told apart.
 _OUTLINES, _POINTS, _ROWS = 20_000, 500, 20
+_OF_FIELDS = ("required", "values", "codes", "duplicate_key")
 _PLAN = Look(fill="#dfe4e6", fill_opacity=0.7, line="#5b6a72", width=0.5)
 
 
@@ -148,7 +149,7 @@ class _Writer:
         if self.d["plan"]["extent"] is None:
             return None
         sound = self.plan.sound
-        shapes = list(sound) if len(sound) <= _OUTLINES else [shapely.box(*shapely.total_bounds(sound))]
+        shapes = list(sound) if len(sound) <= _OUTLINES else [self.plan.whole]
         title = self._pick("规划要素", "Features of the plan")
         layers = [MapLayer(shapes, Look(fill="#dfe4e6", fill_opacity=0.7, line="#aab4ba", width=0.25), title)]
         for severity in ("note", "warning", "error"):
@@ -202,13 +203,13 @@ class _Writer:
         return self._text(basis["source"]) + (self._pick(f"({example})", f" ({example})") if basis["example"] else "")
 
     def _map(self, r: dict[str, Any], worst: Fault, faults: Sequence[Fault], tone: Tone) -> Map:
-        w, s, e, n = worst.shape.bounds
+        w, s, e, n = self._shape(r, worst).bounds
         room = max(0.3 * max(e - w, n - s), 4e-4)
         box = (w - room, s - room, e + room, n + room)
         frame = shapely.box(w - 3 * room, s - 3 * room, e + 3 * room, n + 3 * room)
         near = [g for i in self.plan.tree.query(frame) for g in [self.plan.sound[i]]]
         layers = [MapLayer(near, _PLAN, self._pick("规划要素", "Features of the plan"))]
-        shown = [f.shape for f in faults if _point(f) is not None and shapely.intersects(f.shape, frame)]
+        shown = [g for f in faults if (g := self._shape(r, f)) is not None and shapely.intersects(g, frame)]
         solid = [g for g in shown if g.geom_type not in ("Point", "MultiPoint")]
         if solid:
             look = Look(fill=COLOURS[tone], fill_opacity=0.5, line=COLOURS[tone], width=1.2, hatch="diagonal")
@@ -222,6 +223,12 @@ class _Writer:
         if r["findings"] > 1:
             caption += self._pick("(最大的一处)", " (the largest)")
         return Map(tuple(layers), box, caption, self._day(), synthetic=self.d["synthetic"], height_mm=55.0)
+
+    def _shape(self, r: dict[str, Any], fault: Fault) -> Any:
+        """What is drawn of a finding: where a field is at fault, the whole feature."""
+        if r["check"]["kind"] in _OF_FIELDS and fault.feature is not None and _point(fault) is not None:
+            return self.plan.sound[fault.feature]
+        return fault.shape
 
     def _table(self, r: dict[str, Any]) -> Table:
         key = self.plan.spec.key[0]
