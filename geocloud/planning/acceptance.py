@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import shapely
+from numpy.typing import NDArray
 
 from geocloud.catalogue.model import Text
 from geocloud.errors import InvalidParameter
@@ -23,7 +24,7 @@ from geocloud.planning.acceptance_boundary import Districts, read_districts
 from geocloud.planning.acceptance_checks import concerns, judge
 from geocloud.planning.acceptance_faults import Fault, Result
 from geocloud.planning.acceptance_plan import Plan
-from geocloud.planning.acceptance_rules import Pack, Rule, Severity
+from geocloud.planning.acceptance_rules import Boundary, Coverage, Pack, Rule, Severity
 from geocloud.planning.compliance import fingerprint
 
 __all__ = ["Accepted", "accept", "day_of"]
@@ -33,11 +34,13 @@ _SEVERITIES: tuple[Severity, ...] = ("error", "warning", "note")
 
 @dataclass(frozen=True)
 class Accepted:
-    """The answer as a document, with the plan and all findings by rule number, the worst first."""
+    """The answer as a document, with the plan; by rule number all findings, the worst first, and the districts that a
+    rule compared the plan with."""
 
     document: dict[str, Any]
     plan: Plan
     faults: Mapping[str, Sequence[Fault]]
+    borders: Mapping[str, NDArray[Any]]
 
 
 def day_of(valid: str | None) -> date:
@@ -78,12 +81,14 @@ def accept(
     asked = [q for q in pack.only(list(rules or ())) if q.holds(plan.day)]
     own = [q for q in asked if q.is_for(plan.spec.id) and concerns(q.check, plan)]
     read = _reader(run, district, moment)
-    answers, faults = [], {}
+    answers, faults, borders = [], {}, {}
     for k, rule in enumerate(own):
         run.progress(0.1 + 0.6 * k / max(len(own), 1), f"检查 {rule.number}", f"checking {rule.number}")
         found = judge(rule.check, plan, read)
         ordered = sorted(found.faults, key=_weight, reverse=True)
         faults[rule.number] = ordered
+        if isinstance(rule.check, Coverage | Boundary):
+            borders[rule.number] = read(rule.check.against, rule.check.filter).shapes
         answers.append(_answer(rule, found, ordered, plan, run.settings.site.site_features_listed))
     document = {
         "kind": "plan-acceptance",
@@ -101,7 +106,7 @@ def accept(
         "states": _states(run, plan, own),
     }
     document["fingerprint"] = fingerprint(document)
-    return Accepted(document, plan, faults)
+    return Accepted(document, plan, faults, borders)
 
 
 def _reader(run: Run, district: str | None, moment: Moment) -> Callable[[str, str | None], Districts]:

@@ -32,7 +32,14 @@ def judge(check: r.Check, plan: Plan, districts: Callable[[str, str | None], Dis
     """A check's result for a plan; `districts(layer, filter)` gives what it is compared with."""
     if not len(plan):
         return not_judged("没有要素", "there are no features")
-    return _attributes(check, plan) or _topology(check, plan) or _border(check, plan, districts)
+    found = _attributes(check, plan)
+    if found is not None:
+        return found
+    if isinstance(check, r.Invalid):
+        return Result(len(plan), topology.invalid(plan.shapes))
+    if not plan.drawn:
+        return not_judged("没有面状图形", "no feature is a polygon")
+    return _topology(check, plan) or _border(check, plan, districts)
 
 
 def concerns(check: r.Check, plan: Plan) -> bool:
@@ -59,10 +66,8 @@ def _attributes(check: r.Check, plan: Plan) -> Result | None:
 
 
 def _topology(check: r.Check, plan: Plan) -> Result | None:  # noqa: PLR0911  one a kind of check
-    n = len(plan)
+    n = plan.drawn
     match check:
-        case r.Invalid():
-            return Result(n, topology.invalid(plan.shapes))
         case r.DuplicateGeometry():
             return Result(n, topology.duplicate_geometries(plan.shapes))
         case r.Overlap():
@@ -92,7 +97,7 @@ def _border(check: r.Check, plan: Plan, districts: Callable[[str, str | None], D
         found = found.of(plan.sound)
     if found.why is not None:
         return Result(0, why=found.why)
-    n = len(plan)
+    n = plan.drawn
     if isinstance(check, r.Boundary):
         return Result(n, border.off_boundary(plan.sound, found.shapes, check.tolerance_m, check.exact_m, check.least_m))
     if check.find == "outside":

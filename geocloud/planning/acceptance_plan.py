@@ -86,6 +86,11 @@ class Plan:
         return straight_areas(self.sound)
 
     @cached_property
+    def drawn(self) -> int:
+        """How many features have an area at all."""
+        return int((~shapely.is_empty(self.sound)).sum())
+
+    @cached_property
     def tree(self) -> shapely.STRtree:
         """Of `sound`."""
         return shapely.STRtree(self.sound)
@@ -156,7 +161,8 @@ def plan_of_file(
             reading += [f for f in batch.findings if f.row is None]
             shapes.append(_placed(batch.geometry, batch.rows, found.placement))
             tables.append(batch.table)
-        table = pa.concat_tables(tables, promote_options="permissive") if tables else pa.table({})
+        empty = pa.table({f.name: pa.array([], pa.string()) for f in source.fields})
+        table = pa.concat_tables(tables, promote_options="permissive") if tables else empty
         used = found.placement.crs if found.placement else None
         return Plan(
             spec, layer.codes, table, mapped,

@@ -206,7 +206,8 @@ class _Writer:
         w, s, e, n = self._shape(r, worst).bounds
         room = max(0.3 * max(e - w, n - s), 4e-4)
         box = (w - room, s - room, e + room, n + room)
-        frame = shapely.box(w - 3 * room, s - 3 * room, e + 3 * room, n + 3 * room)
+        # The map is made as wide as the page, whatever the box.
+        frame = shapely.box(w - 10 * room, s - 3 * room, e + 10 * room, n + 3 * room)
         near = [g for i in self.plan.tree.query(frame) for g in [self.plan.sound[i]]]
         layers = [MapLayer(near, _PLAN, self._pick("规划要素", "Features of the plan"))]
         shown = [g for f in faults if (g := self._shape(r, f)) is not None and shapely.intersects(g, frame)]
@@ -214,6 +215,10 @@ class _Writer:
         if solid:
             look = Look(fill=COLOURS[tone], fill_opacity=0.5, line=COLOURS[tone], width=1.2, hatch="diagonal")
             layers.append(MapLayer(solid, look, self._pick("问题所在", "What was found")))
+        around = [g for g in self.a.borders.get(r["number"], ()) if shapely.intersects(g, frame)]
+        if around:
+            look = Look(line="#1f2a30", width=1.2, dash=(5.0, 2.5))
+            layers.append(MapLayer(around, look, self._pick("行政区界线", "Border of the district")))
         # A place of a few square metres is a dot at this scale: a ring shows where to look.
         small = [p for g in shown if (p := _small(g, max(e - w, n - s) + 2 * room)) is not None]
         if small:
@@ -228,7 +233,9 @@ class _Writer:
         """What is drawn of a finding: where a field is at fault, the whole feature."""
         if r["check"]["kind"] in _OF_FIELDS and fault.feature is not None and _point(fault) is not None:
             return self.plan.sound[fault.feature]
-        return fault.shape
+        shape = fault.shape
+        # An outline that crosses itself cannot be cut to the map's frame.
+        return shape if shape is None or shape.is_valid else shapely.make_valid(shape)
 
     def _table(self, r: dict[str, Any]) -> Table:
         key = self.plan.spec.key[0]

@@ -22,8 +22,8 @@ from geocloud.planning.yaml_lines import Lines, read_model, wrong
 from geocloud.settings import WebSettings
 
 __all__ = [
-    "Check", "Example", "Pack", "Rule", "Severity", "folder_of_the_house", "read_pack", "read_packs",
-    "refuse_filters_layers_lack", "refuse_what_layers_lack",
+    "Boundary", "Check", "Coverage", "Example", "Pack", "Rule", "Severity", "folder_of_the_house", "read_pack",
+    "read_packs", "refuse_filters_layers_lack", "refuse_what_layers_lack",
 ]  # fmt: skip
 
 Severity = Literal["error", "warning", "note"]

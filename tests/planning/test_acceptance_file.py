@@ -26,6 +26,7 @@ from geocloud.catalogue.publish import sync
 from geocloud.catalogue.spec import read_layers
 from geocloud.db.cluster import Urls, admin_url
 from geocloud.db.pool import connect
+from geocloud.errors import InvalidParameter, UnreadableFile
 from geocloud.geodesy.area import areas
 from geocloud.jobs.run import open_run
 from geocloud.planning.acceptance_process import PROCESS
@@ -275,6 +276,55 @@ def test_the_process_takes_a_file(city: Urls, faulty: dict[str, Faulty]) -> None
     kept = os.environ.get("GEOCLOUD_TEST_KEEP")
     if kept:
         (Path(kept) / "accept-en.pdf").write_bytes(out["pdf"].data)
+
+
+def bow(x: float, y: float) -> Any:
+    return shapely.Polygon([(x, y), (x + 0.01, y + 0.01), (x + 0.01, y), (x, y + 0.01)])
+
+
+AWKWARD = {
+    "one faulty outline twice": ([bow(116, 36.4), bow(116, 36.4)], {"Q10": 2, "Q11": 1}),
+    "several faulty parts": ([shapely.multipolygons([bow(116, 36.4), bow(116.1, 36.4)])], {"Q10": 1, "Q16": 1}),
+    "points and lines": ([shapely.Point(116, 36.4), shapely.LineString([(116, 36.4), (116.1, 36.4)])], {"Q10": 2}),
+    "a flat ring": ([shapely.Polygon([(116, 36.4), (116.1, 36.4), (116.2, 36.4), (116, 36.4)])], {"Q10": 1}),
+    "heights": ([shapely.force_3d(shapely.box(116, 36.4, 116.1, 36.5), 30.0)], {}),
+    "nothing drawn": ([None, shapely.Polygon()], {"Q10": 2}),
+}
+
+
+@pytest.mark.parametrize("case", AWKWARD)
+def test_awkward_files_are_answered_in_all_forms(city: Urls, case: str, tmp_path: Path) -> None:
+    shapes, wanted = AWKWARD[case]
+    data = {"标识码": [str(i) for i in range(len(shapes))]}
+    path = tmp_path / "plan.gpkg"
+    frame = geopandas.GeoDataFrame(data, geometry=shapes, crs="EPSG:4490")
+    pyogrio.write_dataframe(frame, path, geometry_type="Unknown")
+    file = {"name": "plan.gpkg", "value": base64.b64encode(path.read_bytes()).decode()}
+    asked = {"layer": "planning.land_plan", "file": file, "rules": [f"Q{n:02d}" for n in (6, 10, 11, 12, 13, 15, 16)]}
+    with open_run(SETTINGS, city.reader) as run:
+        out = PROCESS.run(run, asked, frozenset({"report", "page", "pdf", "places"}))
+    assert hits(out["report"]) == wanted
+    assert out["pdf"].data.startswith(b"%PDF")
+
+
+@pytest.mark.parametrize("text", ["标识码,面积\n", "标识码,面积\n1,5\n1,7\n"], ids=["no rows", "no geometry"])
+def test_a_table_is_judged_as_far_as_it_goes(city: Urls, text: str) -> None:
+    file = {"name": "plan.csv", "value": base64.b64encode(text.encode()).decode()}
+    with open_run(SETTINGS, city.reader) as run:
+        out = PROCESS.run(run, {"layer": "planning.land_plan", "file": file}, frozenset({"report", "pdf", "places"}))
+    rules = {r["number"]: r for r in out["report"]["rules"]}
+    if len(text.splitlines()) == 1:
+        assert {r["verdict"] for r in rules.values()} == {"unknown"} and out["report"]["verdict"] == "unknown"
+    else:
+        assert (rules["Q06"]["findings"], rules["Q10"]["findings"]) == (1, 2)
+        assert {rules[n]["verdict"] for n in ("Q11", "Q12", "Q13", "Q20", "Q22", "Q30")} == {"unknown"}
+
+
+def test_what_is_no_file_is_refused(city: Urls) -> None:
+    with open_run(SETTINGS, city.reader) as run:
+        for value in ("***", "", 7):
+            with pytest.raises(InvalidParameter, match="base64") if value else pytest.raises(UnreadableFile):
+                PROCESS.run(run, {"layer": "planning.land_plan", "file": {"value": value}}, frozenset({"report"}))
 
 
 def test_without_its_boundary_a_rule_is_not_judged(city: Urls) -> None:
