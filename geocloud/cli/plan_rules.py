@@ -19,6 +19,24 @@ __all__ = ["app"]
 
 app = typer.Typer(no_args_is_help=True, help="Rules of plan acceptance (质检规则).")
 
+_KINDS = {
+    "required": "必填字段有列、有值",
+    "values": "取值符合类型、长度、格式与值域",
+    "codes": "代码在代码表中,并在规划日期有效",
+    "duplicate_key": "键值不重复",
+    "crs": "交付文件的坐标系",
+    "invalid": "有面状图形且图形有效",
+    "duplicate_geometry": "图形不重复,不论起点与方向",
+    "overlap": "两个要素的重叠部分",
+    "gap": "被要素包围的空隙",
+    "sliver": "平均宽度(面积的两倍除以周长)过窄的部分",
+    "spike": "两边足够长而夹角过小的角点",
+    "parts": "要素的部分个数",
+    "small": "面积过小的部分",
+    "stated_area": "填报面积与椭球面积之差",
+    "coverage": "行政区内未覆盖的部分,或超出行政区的部分",
+    "boundary": "沿界线而未与其重合的边",
+}
 _PACK = Annotated[str, typer.Option(help="Name of a pack, or a YAML file (规则包).")]
 _RULE = Annotated[list[str] | None, typer.Option(help="Only this rule; may be repeated (只限该规则).")]
 _JSON = Annotated[bool, typer.Option("--json", help="As JSON (以 JSON 输出).")]
@@ -51,7 +69,8 @@ def explain(number: Annotated[str, typer.Argument(help="Number of a rule (规则
     source = r.basis.source
     print(f"{r.number}  {pick(r.title.en, r.title.zh)}  [{pick(en, zh)}]")
     print(pick(r.explain.en, r.explain.zh))
-    print(f"{pick('check', '检查')}: {r.check.kind} - {(type(r.check).__doc__ or '').splitlines()[0]}")
+    about = (type(r.check).__doc__ or "").splitlines()[0]
+    print(f"{pick('check', '检查')}: {r.check.kind} - {pick(about, _KINDS[r.check.kind])}")
     for name, value in r.check.model_dump(mode="json", exclude={"kind"}).items():
         print(f"  {name}: {value}")
     layers = [f"{i} ({pick(specs[i].title.en, specs[i].title.zh)})" for i in r.layers]

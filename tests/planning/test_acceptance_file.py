@@ -271,7 +271,10 @@ def test_the_process_takes_a_file(city: Urls, faulty: dict[str, Faulty]) -> None
     asked = {"layer": "planning.land_plan", "file": {"name": "../土规.gpkg", "value": value}, "language": "en"}
     with open_run(SETTINGS, city.reader) as run:
         out = PROCESS.run(run, asked, frozenset({"report", "page", "pdf", "places"}))
+        again = PROCESS.run(run, asked, frozenset({"report", "page", "pdf"}))
     assert hits(out["report"]) == faulty["gpkg"].counts
+    assert again["report"] == out["report"]
+    assert (again["page"].data, again["pdf"].data) == (out["page"].data, out["pdf"].data)
     assert b"Rejected" in out["page"].data
     kept = os.environ.get("GEOCLOUD_TEST_KEEP")
     if kept:
