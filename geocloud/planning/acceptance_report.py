@@ -48,8 +48,8 @@ _TONES: dict[str, Tone] = {
     "accepted": "clear", "warnings": "consent", "rejected": "refuse", "unknown": "unknown",
     "error": "refuse", "warning": "consent", "note": "note",
 }  # fmt: skip
-# More features than this are drawn as one on the first map; more points than that cannot be told apart.
-_OUTLINES, _POINTS, _ROWS = 20_000, 500, 20
+# Features drawn one by one on the first map and on a rule's, points told apart, rows of a table.
+_OUTLINES, _NEAR, _POINTS, _ROWS = 20_000, 2_000, 500, 20
 _OF_FIELDS = ("required", "values", "codes", "duplicate_key")
 _PLAN = Look(fill="#dfe4e6", fill_opacity=0.7, line="#5b6a72", width=0.5)
 
@@ -208,7 +208,9 @@ class _Writer:
         box = (w - room, s - room, e + room, n + room)
         # The map is made as wide as the page, whatever the box.
         frame = shapely.box(w - 10 * room, s - 3 * room, e + 10 * room, n + 3 * room)
-        near = [g for i in self.plan.tree.query(frame) for g in [self.plan.sound[i]]]
+        at = self.plan.tree.query(frame)
+        # So many outlines would be one dark patch.
+        near = list(self.plan.sound[at]) if len(at) <= _NEAR else [self.plan.whole]
         layers = [MapLayer(near, _PLAN, self._pick("规划要素", "Features of the plan"))]
         shown = [g for f in faults if (g := self._shape(r, f)) is not None and shapely.intersects(g, frame)]
         solid = [g for g in shown if g.geom_type not in ("Point", "MultiPoint")]
