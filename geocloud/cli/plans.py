@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import typer
 
+from geocloud.cli.accept import accept
 from geocloud.cli.area_stat import area_stat
 from geocloud.cli.check_site import check_site
+from geocloud.cli.plan_rules import app as rules
 
 __all__ = ["app"]
 
@@ -18,5 +20,7 @@ def _plans() -> None:
     """Plans and what they say of a place (规划)."""
 
 
+app.command("accept")(accept)
 app.command("area-stat")(area_stat)
 app.command("check-site")(check_site)
+app.add_typer(rules, name="rules")

@@ -22,6 +22,7 @@ SETTINGS = Settings()
 RING = [[115.97, 36.44], [115.98, 36.44], [115.98, 36.45], [115.97, 36.45], [115.97, 36.44]]
 ASKED: dict[str, dict[str, Any]] = {
     "area-stat": {"layer": "planning.basic_farmland"},
+    "plan-acceptance": {"layer": "planning.basic_farmland", "district": "371502", "rules": ["Q01", "Q17", "Q30"]},
     "compliance-check": {"site": {"type": "Polygon", "coordinates": [RING]}},
 }
 EACH = pytest.mark.parametrize("process", PROCESSES, ids=lambda p: p.id)
