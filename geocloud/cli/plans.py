@@ -7,6 +7,7 @@ import typer
 
 from geocloud.cli.area_stat import area_stat
 from geocloud.cli.check_site import check_site
+from geocloud.cli.find_site import find_site
 
 __all__ = ["app"]
 
@@ -20,3 +21,4 @@ def _plans() -> None:
 
 app.command("area-stat")(area_stat)
 app.command("check-site")(check_site)
+app.command("find-site")(find_site)

@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What of the parcels can be built on: without the parts a rule refuses, and neighbours joined where they are small."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+
+from geocloud.geodesy.area import lengths
+from geocloud.geodesy.straight import straight_areas
+from geocloud.planning.candidates_ask import Condition
+from geocloud.planning.candidates_read import Reader
+from geocloud.planning.candidates_score import measure, overlaps
+from geocloud.planning.compliance import areal, without_noise
+from geocloud.planning.compliance_rules import Rule
+
+__all__ = ["JOIN_PARTS_MAX", "WIDTH_LEAST_M", "Piece", "joined", "usable"]
+
+# Parts left over by a cut whose mean width (twice area by outline) is less are of no use.
+WIDTH_LEAST_M = 10.0
+JOIN_PARTS_MAX = 12
+# Neighbours share at least so many metres of border.
+_BORDER_LEAST_M = 1.0
+# Degrees, about a millimetre: a cut stays clear of what it is cut along, so that rounding makes no overlap.
+_CLEAR = 1e-8
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Land of one parcel or several: ids of the parcels and their classes, shape in EPSG:4490, m2 taken off them.
+
+    `members` are the parcels, numbered where one was cut in several.
+    """
+
+    members: tuple[str, ...]
+    parcels: tuple[str, ...]
+    uses: tuple[str, ...]
+    shape: Any
+    cut_m2: float = 0.0
+
+    @property
+    def id(self) -> str:
+        """The members' ids."""
+        return "+".join(self.members)
+
+
+def usable(reader: Reader, rules: Sequence[Rule], pieces: list[Piece], counts: Counter[str]) -> list[Piece]:
+    """Pieces without what the rules that refuse would refuse; what is left of a parcel may be several."""
+    shapes = np.empty(len(pieces), dtype=object)
+    shapes[:] = [p.shape for p in pieces]
+    taken: list[list[Any]] = [[] for _ in pieces]
+    gone = np.zeros(len(pieces), dtype=bool)
+    areas = straight_areas(shapes)
+    for rule in rules:
+        if rule.verdict != "refuse" or rule.test == "share_over" or rule.layer not in reader.run.catalogue.layers:
+            continue
+        if not len(shapes):
+            break
+        boxes = np.asarray(shapely.bounds(shapes), dtype=np.float64)
+        around = reader.of_rule(rule, boxes)
+        if around.empty:
+            continue
+        if rule.test == "nearer":
+            near = Condition(kind="near", layer=rule.layer, distance_m=rule.distance_m)
+            gone |= np.array([m is not None for m in measure(near, shapes, around)], dtype=bool)
+            continue
+        covered = reader.covered(rule, boxes) if rule.test == "outside" else None
+        hit = overlaps(shapes, around.shapes)
+        if rule.test == "outside":
+            known = list(shapes) if covered is None else overlaps(shapes, covered)
+            hit = [areal(shapely.difference(k, h)) for k, h in zip(known, hit, strict=True)]
+        for i, shape in enumerate(hit):
+            solid = without_noise(shape, around.exact)[0]
+            if solid.is_empty:
+                continue
+            area = float(straight_areas(np.array([solid], dtype=object))[0])
+            # What would not make the rule hit stays.
+            if area > 0 and area >= rule.least_m2 and area / areas[i] >= rule.least_share:
+                taken[i].append(solid)
+    out: list[Piece] = []
+    for i, piece in enumerate(pieces):
+        if gone[i]:
+            counts["excluded"] += 1
+        elif not taken[i]:
+            out.append(_rounded(piece))
+        else:
+            left = _left(piece, taken[i], float(areas[i]))
+            counts["cut" if left else "excluded"] += 1
+            out += left
+    return out
+
+
+def _left(piece: Piece, taken: Sequence[Any], area: float) -> list[Piece]:
+    off = shapely.buffer(shapely.union_all(taken), _CLEAR, join_style="mitre")
+    parts = shapely.get_parts(areal(shapely.difference(piece.shape, off)))
+    parts = parts[~shapely.is_empty(parts)]
+    if not len(parts):
+        return []
+    sizes, outlines = straight_areas(parts), lengths(parts)
+    wide = 2 * sizes >= WIDTH_LEAST_M * outlines
+    kept = sorted(zip(parts[wide], sizes[wide], strict=True), key=lambda p: (-p[1], shapely.to_wkb(p[0])))
+    off_m2 = area - float(sizes[wide].sum())
+    if len(kept) == 1:
+        return [_rounded(replace(piece, shape=kept[0][0], cut_m2=off_m2))]
+    name = piece.members[0]
+    return [
+        _rounded(replace(piece, members=(f"{name}#{k}",), shape=p, cut_m2=off_m2)) for k, (p, _) in enumerate(kept, 1)
+    ]
+
+
+def _rounded(piece: Piece) -> Piece:
+    """Corners to a tenth of a millimetre, as they are told; as they were where that would spoil the shape."""
+    shape = shapely.transform(piece.shape, lambda xy: np.round(xy, 9))
+    return replace(piece, shape=shape) if shape.is_valid else piece
+
+
+def joined(pieces: list[Piece], least_m2: float, most_m2: float) -> list[Piece]:
+    """The pieces, and neighbours that are too small put together until they reach the size.
+
+    From each small piece the neighbour with the longest common border is added, ties by id, up to JOIN_PARTS_MAX.
+    """
+    shapes = np.empty(len(pieces), dtype=object)
+    shapes[:] = [p.shape for p in pieces]
+    areas = straight_areas(shapes)
+    small = np.flatnonzero(areas < least_m2)
+    borders = _borders(shapes[small])
+    out = list(pieces)
+    seen: set[tuple[int, ...]] = set()
+    for seed in range(len(small)):
+        group, area = [seed], float(areas[small[seed]])
+        while area < least_m2 and len(group) < JOIN_PARTS_MAX:
+            shared: dict[int, float] = {}
+            for member in group:
+                for other, metres in borders.get(member, {}).items():
+                    if other not in group and area + areas[small[other]] <= most_m2:
+                        shared[other] = shared.get(other, 0.0) + metres
+            if not shared:
+                break
+            best = min(shared, key=lambda k: (-round(shared[k], 3), pieces[small[k]].id))
+            group.append(best)
+            area += float(areas[small[best]])
+        key = tuple(sorted(group))
+        if area < least_m2 or key in seen:
+            continue
+        seen.add(key)
+        out.append(_together([pieces[small[k]] for k in key]))
+    return out
+
+
+def _borders(shapes: NDArray[Any]) -> dict[int, dict[int, float]]:
+    """Metres of common border of neighbours, by number and number."""
+    out: dict[int, dict[int, float]] = {}
+    if not len(shapes):
+        return out
+    a, b = shapely.STRtree(shapes).query(shapes, predicate="intersects")
+    once = a < b
+    a, b = a[once], b[once]
+    edges = shapely.boundary(shapes)
+    metres = lengths(shapely.intersection(edges[a], edges[b])) if len(a) else np.empty(0)
+    for i, j, m in zip(a.tolist(), b.tolist(), metres.tolist(), strict=True):
+        if m >= _BORDER_LEAST_M:
+            out.setdefault(i, {})[j] = m
+            out.setdefault(j, {})[i] = m
+    return out
+
+
+def _together(pieces: Sequence[Piece]) -> Piece:
+    own = sorted(pieces, key=lambda p: p.id)
+    return Piece(
+        tuple(m for p in own for m in p.members),
+        tuple(dict.fromkeys(i for p in own for i in p.parcels)),
+        tuple(u for p in own for u in p.uses),
+        shapely.union_all([p.shape for p in own]),
+        sum(p.cut_m2 for p in own),
+    )
