@@ -62,7 +62,7 @@ def find_sites(run: Run, ask: Ask, pack: Pack, valid: str | None = None, asof: s
     search.rank()
     run.progress(0.7, "逐个合规检查", "checking the best")
     features, checks = search.check(valid, asof)
-    document = {
+    document: dict[str, Any] = {
         "type": "FeatureCollection",
         "features": features,
         "search": search.summary(day, believed, checks),

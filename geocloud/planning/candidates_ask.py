@@ -172,7 +172,8 @@ def _conditions(run: Run, given: Any) -> tuple[Condition, ...]:
         raise _bad("conditions", "it is no array", "不是数组")
     if len(given) > CONDITIONS_MAX:
         raise _bad(
-            "conditions", f"there are {len(given)}, over {CONDITIONS_MAX}", f"共 {len(given)} 条,超过 {CONDITIONS_MAX} 条",
+            "conditions", f"there are {len(given)}, over {CONDITIONS_MAX}",
+            f"共 {len(given)} 条,超过 {CONDITIONS_MAX} 条",
             limit=CONDITIONS_MAX,
         )  # fmt: skip
     out = []

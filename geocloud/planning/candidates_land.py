@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from geocloud.geodesy.area import lengths
 from geocloud.geodesy.straight import straight_areas
 from geocloud.planning.candidates_ask import Condition
-from geocloud.planning.candidates_read import Reader
+from geocloud.planning.candidates_read import Around, Reader
 from geocloud.planning.candidates_score import measure, overlaps
 from geocloud.planning.compliance import areal, without_noise
 from geocloud.planning.compliance_rules import Rule
@@ -57,43 +57,44 @@ def usable(reader: Reader, rules: Sequence[Rule], pieces: list[Piece], counts: C
     taken: list[list[Any]] = [[] for _ in pieces]
     gone = np.zeros(len(pieces), dtype=bool)
     areas = straight_areas(shapes)
-    for rule in rules:
+    for rule in rules if len(shapes) else ():
         if rule.verdict != "refuse" or rule.test == "share_over" or rule.layer not in reader.run.catalogue.layers:
             continue
-        if not len(shapes):
-            break
         boxes = np.asarray(shapely.bounds(shapes), dtype=np.float64)
         around = reader.of_rule(rule, boxes)
-        if around.empty:
-            continue
         if rule.test == "nearer":
             near = Condition(kind="near", layer=rule.layer, distance_m=rule.distance_m)
             gone |= np.array([m is not None for m in measure(near, shapes, around)], dtype=bool)
-            continue
-        covered = reader.covered(rule, boxes) if rule.test == "outside" else None
-        hit = overlaps(shapes, around.shapes)
-        if rule.test == "outside":
-            known = list(shapes) if covered is None else overlaps(shapes, covered)
-            hit = [areal(shapely.difference(k, h)) for k, h in zip(known, hit, strict=True)]
-        for i, shape in enumerate(hit):
-            solid = without_noise(shape, around.exact)[0]
-            if solid.is_empty:
-                continue
-            area = float(straight_areas(np.array([solid], dtype=object))[0])
-            # What would not make the rule hit stays.
-            if area > 0 and area >= rule.least_m2 and area / areas[i] >= rule.least_share:
+        elif not around.empty:
+            covered = reader.covered(rule, boxes) if rule.test == "outside" else None
+            for i, solid in _refused(rule, shapes, areas, around, covered):
                 taken[i].append(solid)
     out: list[Piece] = []
     for i, piece in enumerate(pieces):
-        if gone[i]:
-            counts["excluded"] += 1
-        elif not taken[i]:
+        if not gone[i] and not taken[i]:
             out.append(_rounded(piece))
-        else:
-            left = _left(piece, taken[i], float(areas[i]))
-            counts["cut" if left else "excluded"] += 1
-            out += left
+            continue
+        left = [] if gone[i] else _left(piece, taken[i], float(areas[i]))
+        counts["cut" if left else "excluded"] += 1
+        out += left
     return out
+
+
+def _refused(
+    rule: Rule, shapes: NDArray[Any], areas: NDArray[np.float64], around: Around, covered: NDArray[Any] | None
+) -> Iterator[tuple[int, Any]]:
+    """Numbers of the shapes a rule hits, and where; what would not make it hit is left alone."""
+    hit = overlaps(shapes, around.shapes)
+    if rule.test == "outside":
+        known = list(shapes) if covered is None else overlaps(shapes, covered)
+        hit = [areal(shapely.difference(k, h)) for k, h in zip(known, hit, strict=True)]
+    for i, shape in enumerate(hit):
+        solid = shape if shape.is_empty else without_noise(shape, around.exact)[0]
+        if solid.is_empty:
+            continue
+        area = float(straight_areas(np.array([solid], dtype=object))[0])
+        if area > 0 and area >= rule.least_m2 and area / areas[i] >= rule.least_share:
+            yield i, solid
 
 
 def _left(piece: Piece, taken: Sequence[Any], area: float) -> list[Piece]:

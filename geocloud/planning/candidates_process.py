@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The process `project-generate` (策划生成): size, use and conditions in; ranked land as GeoJSON, CSV, page and PDF out."""
+"""The process `project-generate` (策划生成): size, use, conditions in; ranked land as GeoJSON, CSV, page, PDF out."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ PROCESS = Process(
         zh="按面积、用途和条件查找候选用地:扣除规则不允许的部分,必要时合并相邻地块,逐条计分排序,并逐个合规检查;"
         "规则结论为不符合的不列出,未能判定的单独说明。",
         en="Land of a size and use under conditions: without what the rules refuse, neighbours joined where need be, "
-        "ranked by stated scores, each checked as a site; none that is refused, and what could not be judged said apart.",
+        "ranked by stated scores, each checked as a site; none is refused, and what could not be judged is said apart.",
     ),
     inputs=(
         Input("min_area_m2", Text(zh="最小面积(平方米)", en="Least area (m2)"), _M2, required=True),
@@ -139,7 +139,10 @@ PROCESS = Process(
             {"type": "array", "maxItems": CONDITIONS_MAX, "items": _CONDITION, "default": []},
         ),
         Input("from", Text(zh="候选图层", en="Layer of the candidates"), _TEXT | {"default": SOURCE}),
-        Input("filter", Text(zh="候选过滤条件", en="Filter of the candidates"), _TEXT, Text(zh="CQL2 文本", en="CQL2 text")),
+        Input(
+            "filter", Text(zh="候选过滤条件", en="Filter of the candidates"), _TEXT,
+            Text(zh="CQL2 文本", en="CQL2 text"),
+        ),
         Input(
             "boundary", Text(zh="范围图层", en="Layer the land lies within"),
             {"type": ["string", "null"], "default": BOUNDARY},

@@ -84,8 +84,8 @@ class _Writer:
         blocks: list[Block] = [*self._ranking(), *self._best(), *self._unknown(), *self._how()]
         said = self._pick(
             "本表用于比选。合规检查的依据多为示例,不作为法律意见;现状占用、权属等未列条件需另行核实。",
-            "For comparison. References of the check are mostly examples and no legal opinion; what is built there now, "
-            "titles and all that was not asked must be looked into otherwise.",
+            "For comparison. References of the check are mostly examples and no legal opinion; what is built "
+            "there now, titles and all that was not asked must be looked into otherwise.",
         )
         blocks.append(Paragraph(said, quiet=True))
         return Report(
@@ -132,13 +132,14 @@ class _Writer:
             return Facts((Fact(self._pick("候选用地", "Candidates"), "0"),))
         best = self.features[0]["properties"]
         points = "-" if best["total"] is None else f"{best['total']:.1f}"
+        hectares = f"{best['area_m2'] / 1e4:,.2f}"
         return Facts(
             (
                 Fact(self._pick("候选用地", "Candidates"), str(len(self.features)), self._pick("处", "")),
                 Fact(self._pick("最高得分", "Best score"), points, self._pick("分(满分 100)", "of 100")),
-                Fact(self._pick("首选面积", "Area of the best"), f"{best['area_m2'] / 1e4:,.2f}", self._pick("公顷", "ha")),
+                Fact(self._pick("首选面积", "Area of the best"), hectares, self._pick("公顷", "ha")),
             )
-        )  # fmt: skip
+        )
 
     def _about(self) -> tuple[tuple[str, str], ...]:
         s, ask = self.s, self.s["ask"]
@@ -160,8 +161,10 @@ class _Writer:
         if self.found.boundary is not None:
             layers.append(self._boundary())
         labels = [str(f["properties"]["rank"]) for f in self.features]
-        layers.append(MapLayer(self.shapes[_BEST:], _OTHER, self._pick("其他候选", "Others"), labels[_BEST:]))
-        layers.append(MapLayer(self.shapes[:_BEST], _CANDIDATE, self._pick("前三名", "Best three"), labels[:_BEST]))
+        layers.append(MapLayer(list(self.shapes[_BEST:]), _OTHER, self._pick("其他候选", "Others"), labels[_BEST:]))
+        layers.append(
+            MapLayer(list(self.shapes[:_BEST]), _CANDIDATE, self._pick("前三名", "Best three"), labels[:_BEST])
+        )
         box = (west - room, south - room, east + room, north + room)
         caption = self._pick("候选用地(数字为名次)", "Candidates, numbered by rank")
         return Map(tuple(layers), box, caption, self._day(), synthetic=self.s["synthetic"], height_mm=95.0)
@@ -170,7 +173,7 @@ class _Writer:
         around = self.found.boundary
         assert around is not None
         look = Look(line="#c8372d", width=1.2, dash=(5.0, 3.0))
-        return MapLayer(around.shapes, look, self._text(around.layer.spec.title.model_dump()))
+        return MapLayer(list(around.shapes), look, self._text(around.layer.spec.title.model_dump()))
 
     def _ranking(self) -> list[Block]:
         if not self.features:
@@ -258,10 +261,10 @@ class _Writer:
             )
             if around.layer.spec.geometry.endswith("point"):
                 look = Look(fill=colour, line="#ffffff", width=0.5)
-            layers.append(MapLayer(near, look, self._text(around.layer.spec.title.model_dump())))
+            layers.append(MapLayer(list(near), look, self._text(around.layer.spec.title.model_dump())))
         others = np.delete(self.shapes, k)
         candidates = [
-            MapLayer(others, _OTHER, self._pick("其他候选", "Other candidates")),
+            MapLayer(list(others), _OTHER, self._pick("其他候选", "Other candidates")),
             MapLayer([self.shapes[k]], _CANDIDATE, self._pick("候选用地", "Candidate")),
         ]
         checked = self.found.checks[k]
@@ -269,8 +272,9 @@ class _Writer:
             hit = [
                 checked.overlaps[r["number"]]
                 for r in checked.document["rules"]
-                if r["verdict"] == tone and r["number"] in checked.overlaps and r["overlap_m2"] < 0.95 * checked.site.area_m2
-            ]  # fmt: skip
+                # What lies all over the site would hide it.
+                if r["verdict"] == tone and r["number"] in checked.overlaps and r["share"] < 0.95
+            ]
             if hit:
                 look = Look(line=COLOURS[tone], width=0.7, hatch="diagonal")
                 candidates.append(MapLayer([shapely.union_all(hit)], look, self._word(tone)))
@@ -339,9 +343,9 @@ class _Writer:
             "得分规则(均为线性,0 至 1):位于内部,按占地比例;不重叠,1 减重叠比例;靠近,0 米为 1,到给定距离降为 0;"
             "远离,0 米为 0,到给定距离升为 1;临路,边界长度与要求长度之比(未给定时为周长的四分之一)。"
             "总分为加权平均乘以 100,未判定的条件不计入。同分按编号排列。",
-            "Scores are linear, 0 to 1. Inside: the share within. Outside: one less the share that overlaps. Near: one at "
-            "0 m, falling to 0 at the distance. Far: rising from 0 at 0 m to one at the distance. Frontage: border along "
-            "roads by the length that is enough (a quarter of the border if none is given). The total is their weighted "
-            "mean times 100, without what could not be judged. Equal totals are ordered by id.",
+            "Scores are linear, 0 to 1. Inside: the share within. Outside: one less the share that overlaps. Near: one "
+            "at 0 m, falling to 0 at the distance. Far: rising from 0 at 0 m to one at the distance. Frontage: border "
+            "along roads by the length that is enough (a quarter of the border if none is given). The total is their "
+            "weighted mean times 100, without what could not be judged. Equal totals are ordered by id.",
         )
         return [Heading(self._pick("筛选过程", "How they were found")), Table(columns, rows), Paragraph(rule)]

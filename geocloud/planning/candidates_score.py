@@ -163,7 +163,7 @@ def _area(shape: Any) -> float:
 _WORDS = {
     "inside": ("位于{t}内 {m:,.0f} 平方米,占 {s:.1%}", "{m:,.0f} m² inside {t}, {s:.1%}"),
     "outside": ("与{t}重叠 {m:,.0f} 平方米,占 {s:.1%}", "{m:,.0f} m² overlap {t}, {s:.1%}"),
-    "near": ("距最近的{t} {m:,.0f} 米(范围 {a:,.0f} 米)", "nearest of {t} at {m:,.0f} m (looked for within {a:,.0f} m)"),
+    "near": ("距最近的{t} {m:,.0f} 米(范围 {a:,.0f} 米)", "nearest of {t} at {m:,.0f} m (within {a:,.0f} m)"),
     "far": ("距最近的{t} {m:,.0f} 米(要求 {a:,.0f} 米)", "nearest of {t} at {m:,.0f} m (wanted at {a:,.0f} m)"),
     "frontage": ("距{t} {r:,.0f} 米内的边界长 {m:,.0f} 米(满分 {a:,.0f} 米)",
                  "{m:,.0f} m of border within {r:,.0f} m of {t} ({a:,.0f} m are enough)"),
