@@ -72,7 +72,8 @@ def find_site(
         points = "-" if p["total"] is None else f"{p['total']:.1f}"
         print(f"{p['rank']:>3}  {points:>6}  {p['area_m2']:>14,.1f} m²  {p['verdict']:<8} {f['id']}")
         for c in p["conditions"]:
-            print(f"       {c['sentence'][language()]}")
+            got = "" if c["score"] is None else f"  {c['score']:.2f} × {c['weight']:g}"
+            print(f"       {c['sentence'][language()]}{got}")
     for u in found["search"]["not_judged"]:
         print(pick("Not judged:", "未判定:"), u["rule"] or "", u["why"][language()])
     print(f"{len(found['features'])} {pick('candidates', '处候选用地')}  {found['search']['date']}")

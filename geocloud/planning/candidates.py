@@ -23,7 +23,7 @@ from geocloud.features.moment import read_moment
 from geocloud.geodesy.area import SQUARE_METRES_PER_MU, lengths
 from geocloud.geodesy.straight import straight_areas
 from geocloud.jobs.run import Run
-from geocloud.planning.candidates_ask import Ask, Condition
+from geocloud.planning.candidates_ask import USES, Ask, Condition
 from geocloud.planning.candidates_land import Piece, joined, usable
 from geocloud.planning.candidates_read import Around, Parcels, Reader
 from geocloud.planning.candidates_score import fails, measure, score, sentence, total, wanted_length
@@ -41,12 +41,13 @@ _INSIDE, _MONOTONE = "inside", ("inside", "outside", "far")
 @dataclass(frozen=True)
 class Found:
     """The answer as GeoJSON (CRS84, longitude first) with the search in `search`, and what its maps need: the checks by
-    the rank's order, features by the conditions' number."""
+    the rank's order, features by the conditions' number, titles of the parcels' classes."""
 
     document: dict[str, Any]
     checks: Sequence[Checked]
     around: Mapping[int, Around]
     boundary: Around | None
+    classes: Mapping[str, Text]
 
 
 def find_sites(run: Run, ask: Ask, pack: Pack, valid: str | None = None, asof: str | None = None) -> Found:
@@ -68,7 +69,8 @@ def find_sites(run: Run, ask: Ask, pack: Pack, valid: str | None = None, asof: s
         "search": search.summary(day, believed, checks),
     }
     document["search"]["fingerprint"] = fingerprint({**document, "search": _lasting(document["search"])})
-    return Found(document, checks, search.around, search.boundary)
+    classes = ask.source.codes[USES].titles() if ask.use_field and USES in ask.source.codes else {}
+    return Found(document, checks, search.around, search.boundary, classes)
 
 
 def _lasting(search: Mapping[str, Any]) -> dict[str, Any]:
@@ -249,7 +251,7 @@ class _Search:
                 continue
             value, against = self.measured[n][i], float(self._against(c, shapes)[0])
             got = None if c.hard else score(c.kind, value, against)
-            said = sentence(c, self.around[n].layer.spec.title, value, against, got)
+            said = sentence(c, self.around[n].layer.spec.title, value, against)
             told.append(_told(n, c, value, against, got, said.model_dump()))
         for r in check["rules"]:
             if r["verdict"] == "unknown" or r["not_judged_m2"] > 0:

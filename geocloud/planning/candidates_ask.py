@@ -16,14 +16,24 @@ from geocloud.features.binder import Binder
 from geocloud.features.cql2 import compile_filter
 from geocloud.jobs.run import Run
 
-__all__ = ["BOUNDARY", "CONDITIONS_MAX", "DISTANCE_MAX_M", "LIMIT_MAX", "SOURCE", "Ask", "Condition", "read_ask"]
+__all__ = [
+    "BOUNDARY",
+    "CONDITIONS_MAX",
+    "DISTANCE_MAX_M",
+    "LIMIT_MAX",
+    "SOURCE",
+    "USES",
+    "Ask",
+    "Condition",
+    "read_ask",
+]
 
 SOURCE = "planning.regulatory_plan"
 BOUNDARY = "planning.urban_boundary"
 LIMIT_MAX = 50
 CONDITIONS_MAX = 20
 DISTANCE_MAX_M = 20_000.0
-_USES = "land_use_2023"
+USES = "land_use_2023"
 _AREAL = ("polygon", "multipolygon")
 _LINES = ("linestring", "multilinestring")
 Kind = Literal["inside", "outside", "near", "far", "frontage", "raster"]
@@ -113,24 +123,24 @@ def read_ask(run: Run, inputs: Mapping[str, Any]) -> Ask:
     """The question in the inputs of the process; InvalidParameter says which of them cannot be used and why."""
     least, most = _sizes(inputs, run.settings.site.site_area_max_ha * 1e4)
     source = _layer(run, str(inputs.get("from") or SOURCE), "from", _AREAL)
-    field = next((f.name for f in source.spec.visible_fields if f.codes == _USES), None)
+    field = next((f.name for f in source.spec.visible_fields if f.codes == USES), None)
     use, where = inputs.get("use"), inputs.get("filter")
     if use is None and where is None:
         raise _bad("use", "neither a use nor a filter is given", "既没有用途,也没有过滤条件")
     title = None
     if use is not None:
         if field is None:
-            able = [i for i, x in run.catalogue.layers.items() if any(f.codes == _USES for f in x.spec.visible_fields)]
+            able = [i for i, x in run.catalogue.layers.items() if any(f.codes == USES for f in x.spec.visible_fields)]
             raise _bad(
-                "use", f"{source.id} has no field of {_USES}; layers that have one: {', '.join(able)}",
-                f"{source.id} 没有 {_USES} 分类字段;有此字段的图层:{'、'.join(able)}", allowed=able,
+                "use", f"{source.id} has no field of {USES}; layers that have one: {', '.join(able)}",
+                f"{source.id} 没有 {USES} 分类字段;有此字段的图层:{'、'.join(able)}", allowed=able,
             )  # fmt: skip
-        codes = source.codes[_USES].titles() if _USES in source.codes else {}
+        codes = source.codes[USES].titles() if USES in source.codes else {}
         if str(use) not in codes:
             first = [c for c in codes if len(c) == 2]
             raise _bad(
-                "use", f"`{str(use)[:20]}` is not in the list {_USES}; its first level: {', '.join(first)}",
-                f"{str(use)[:20]} 不在代码表 {_USES} 中;一级类:{'、'.join(first)}", allowed=list(codes),
+                "use", f"`{str(use)[:20]}` is not in the list {USES}; its first level: {', '.join(first)}",
+                f"{str(use)[:20]} 不在代码表 {USES} 中;一级类:{'、'.join(first)}", allowed=list(codes),
             )  # fmt: skip
         title = codes[str(use)]
     _compiles(run, where, source, "filter")
@@ -139,7 +149,7 @@ def read_ask(run: Run, inputs: Mapping[str, Any]) -> Ask:
         raise _bad("limit", f"it is not from 1 to {LIMIT_MAX}", f"不在 1 至 {LIMIT_MAX} 之间", limit=LIMIT_MAX)
     return Ask(
         least, most, None if use is None else str(use), title, field, source, where, _boundary(run, inputs),
-        _conditions(run, inputs.get("conditions") or ()), bool(inputs.get("join", True)), limit,
+        _conditions(run, inputs.get("conditions", ())), bool(inputs.get("join", True)), limit,
     )  # fmt: skip
 
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -24,7 +24,7 @@ __all__ = ["JOIN_PARTS_MAX", "WIDTH_LEAST_M", "Piece", "joined", "usable"]
 
 # Parts left over by a cut whose mean width (twice area by outline) is less are of no use.
 WIDTH_LEAST_M = 10.0
-JOIN_PARTS_MAX = 12
+JOIN_PARTS_MAX = 100
 # Neighbours share at least so many metres of border.
 _BORDER_LEAST_M = 1.0
 # Degrees, about a millimetre: a cut stays clear of what it is cut along, so that rounding makes no overlap.
@@ -124,34 +124,51 @@ def _rounded(piece: Piece) -> Piece:
 def joined(pieces: list[Piece], least_m2: float, most_m2: float) -> list[Piece]:
     """The pieces, and neighbours that are too small put together until they reach the size.
 
-    From each small piece the neighbour with the longest common border is added, ties by id, up to JOIN_PARTS_MAX.
+    From a small piece on, the neighbour with the longest common border is added, ties by id, up to JOIN_PARTS_MAX. What
+    is already in a group begins no other one.
     """
     shapes = np.empty(len(pieces), dtype=object)
     shapes[:] = [p.shape for p in pieces]
     areas = straight_areas(shapes)
     small = np.flatnonzero(areas < least_m2)
+    sizes, names = areas[small].tolist(), [pieces[i].id for i in small.tolist()]
     borders = _borders(shapes[small])
     out = list(pieces)
-    seen: set[tuple[int, ...]] = set()
-    for seed in range(len(small)):
-        group, area = [seed], float(areas[small[seed]])
-        while area < least_m2 and len(group) < JOIN_PARTS_MAX:
-            shared: dict[int, float] = {}
-            for member in group:
-                for other, metres in borders.get(member, {}).items():
-                    if other not in group and area + areas[small[other]] <= most_m2:
-                        shared[other] = shared.get(other, 0.0) + metres
-            if not shared:
-                break
-            best = min(shared, key=lambda k: (-round(shared[k], 3), pieces[small[k]].id))
-            group.append(best)
-            area += float(areas[small[best]])
-        key = tuple(sorted(group))
-        if area < least_m2 or key in seen:
+    placed: set[int] = set()
+    for seed in sorted(borders, key=lambda k: names[k]):
+        if seed in placed:
             continue
-        seen.add(key)
-        out.append(_together([pieces[small[k]] for k in key]))
+        group = _grown(seed, borders, sizes, names, least_m2, most_m2)
+        if group:
+            placed.update(group)
+            out.append(_together([pieces[small[k]] for k in group]))
     return out
+
+
+def _grown(
+    seed: int,
+    borders: Mapping[int, Mapping[int, float]],
+    sizes: Sequence[float],
+    names: Sequence[str],
+    least_m2: float,
+    most_m2: float,
+) -> set[int]:
+    """Numbers of the pieces that reach the size together; none where they do not."""
+    group: set[int] = set()
+    edge: dict[int, float] = {seed: 0.0}
+    area = 0.0
+    while area < least_m2 and len(group) < JOIN_PARTS_MAX:
+        fit = [k for k in edge if area + sizes[k] <= most_m2]
+        if not fit:
+            break
+        best = min(fit, key=lambda k: (-round(edge[k], 3), names[k]))
+        group.add(best)
+        area += sizes[best]
+        del edge[best]
+        for other, metres in borders[best].items():
+            if other not in group:
+                edge[other] = edge.get(other, 0.0) + metres
+    return group if area >= least_m2 else set()
 
 
 def _borders(shapes: NDArray[Any]) -> dict[int, dict[int, float]]:

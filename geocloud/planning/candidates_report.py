@@ -217,6 +217,10 @@ class _Writer:
             return members[0]
         return self._pick(f"{members[0]} 等 {len(members)} 块", f"{members[0]} and {len(members) - 1} more")
 
+    def _class(self, code: str) -> str:
+        title = self.found.classes.get(code)
+        return f"{code} {self._pick(title.zh, title.en)}" if title else code
+
     def _word(self, verdict: str) -> str:
         return self._pick(*VERDICTS[verdict])
 
@@ -227,11 +231,12 @@ class _Writer:
             lines = [
                 (self._pick("面积", "Area"), f"{p['area_m2']:,.1f} m²,{p['area_mu']:,.2f} {self._pick('亩', 'mu')}"
                  if self.zh else f"{p['area_m2']:,.1f} m², {p['area_mu']:,.2f} mu"),
-                (self._pick("用途", "Use"), ", ".join(p["use"]) or "-"),
+                (self._pick("用途", "Use"), ", ".join(self._class(u) for u in p["use"]) or "-"),
                 (self._pick("地块", "Parcels"), ", ".join(p["parcels"])),
             ]  # fmt: skip
             if p["cut_m2"]:
-                lines.append((self._pick("已扣除", "Taken off"), f"{p['cut_m2']:,.1f} m²"))
+                why = self._pick("(规则不允许占用的部分)", " that the rules refuse")
+                lines.append((self._pick("已扣除", "Taken off"), f"{p['cut_m2']:,.1f} m²{why}"))
             blocks: list[Block] = [self._map(k), *self._scores(p), *self._hits(p)]
             rank = self._pick(f"第 {p['rank']} 名", f"No. {p['rank']}")
             out.append(

@@ -71,10 +71,10 @@ def measure(condition: Condition, shapes: NDArray[Any], around: Around) -> list[
     is none), or m of its border within the distance of one. Parts of an overlap narrower than the layer's stated
     accuracy do not count."""
     if condition.kind in ("inside", "outside"):
-        return list(_covered(condition.kind, shapes, around))
+        return [float(v) for v in _covered(condition.kind, shapes, around)]
     reach = float(condition.distance_m or 0)
     if condition.kind == "frontage":
-        return list(_frontage(shapes, around.shapes, reach))
+        return [float(v) for v in _frontage(shapes, around.shapes, reach)]
     return _nearest(shapes, around.shapes, reach)
 
 
@@ -169,17 +169,14 @@ _WORDS = {
                  "{m:,.0f} m of border within {r:,.0f} m of {t} ({a:,.0f} m are enough)"),
 }  # fmt: skip
 _NONE = ("{a:,.0f} 米内没有{t}", "none of {t} within {a:,.0f} m")
+_CLEAR = ("与{t}不重叠", "no overlap with {t}")
 
 
-def sentence(condition: Condition, title: Text, measured: float | None, against: float, got: float | None) -> Text:
-    """What was measured and what came of it, in a sentence."""
-    zh, en = _NONE if measured is None else _WORDS[condition.kind]
-    values = {"m": measured, "a": against, "r": condition.distance_m, "s": (measured or 0.0) / against}
-    if got is None:
-        end = ("必须满足:满足", "required: met")
+def sentence(condition: Condition, title: Text, measured: float | None, against: float) -> Text:
+    """What was measured, in a sentence."""
+    if measured is None:
+        zh, en = _NONE
     else:
-        end = (f"得分 {got:.2f},权重 {condition.parts:g}", f"score {got:.2f}, weight {condition.parts:g}")
-    return Text(
-        zh=f"{zh.format(t=title.zh, **values)};{end[0]}。",
-        en=f"{en.format(t=title.en, **values)}; {end[1]}.",
-    )
+        zh, en = _CLEAR if condition.kind == "outside" and measured == 0 else _WORDS[condition.kind]
+    values = {"m": measured, "a": against, "r": condition.distance_m, "s": (measured or 0.0) / against}
+    return Text(zh=zh.format(t=title.zh, **values), en=en.format(t=title.en, **values))
