@@ -35,7 +35,8 @@ __all__ = ["CHECKS_MAX", "Found", "find_sites"]
 
 # Sites checked at most in one search, however many of them are refused.
 CHECKS_MAX = 200
-_INSIDE, _MONOTONE = "inside", ("inside", "outside", "far")
+# What a part breaks, all of it breaks: told before neighbours are joined.
+_MONOTONE = ("inside", "outside", "far")
 
 
 @dataclass(frozen=True)
@@ -117,12 +118,16 @@ class _Search:
 
     def rank(self) -> None:
         """Hard conditions exclude; soft ones are added up; the best first, ties by id."""
+        shapes = _shapes(self.pieces)
+        against = {n: self._against(self.ask.conditions[n], shapes) for n in self.around}
+        values = {n: measure(self.ask.conditions[n], shapes, self.around[n]) for n in self.around}
+        keep = np.ones(len(shapes), dtype=bool)
         for n, c in enumerate(self.ask.conditions):
             if c.hard and n in self.around:
-                self.pieces = self._kept(self.pieces, ~self._broken(n, c, self.pieces), "hard_failed")
-        shapes = _shapes(self.pieces)
-        against = {n: self._against(c, shapes) for n, c in enumerate(self.ask.conditions) if n in self.around}
-        self.measured = {n: measure(self.ask.conditions[n], shapes, self.around[n]) for n in against}
+                keep &= ~_failing(c, values[n], against[n])
+        self.pieces = self._kept(self.pieces, keep, "hard_failed")
+        against = {n: a[keep] for n, a in against.items()}
+        self.measured = {n: [v for v, ok in zip(m, keep, strict=True) if ok] for n, m in values.items()}
         for i in range(len(self.pieces)):
             soft = [
                 (score(c.kind, self.measured[n][i], float(against[n][i])), c.parts)
@@ -202,9 +207,10 @@ class _Search:
             self._unknown("boundary", layer.id, "该日期没有数据", "has no rows at this date")
             return np.ones(len(pieces), dtype=bool)
         shapes = _shapes(pieces)
-        inside = measure(Condition(kind=_INSIDE, layer=layer.id, hard=True), shapes, self.boundary)
+        condition = Condition(kind="inside", layer=layer.id, hard=True)
+        inside = measure(condition, shapes, self.boundary)
         areas = straight_areas(shapes)
-        return np.array([not fails(_INSIDE, m, float(a)) for m, a in zip(inside, areas, strict=True)], dtype=bool)
+        return ~_failing(condition, inside, areas)
 
     def _read(self, shapes: NDArray[Any]) -> None:
         boxes = shapely.bounds(shapes)
@@ -233,8 +239,7 @@ class _Search:
 
     def _broken(self, n: int, c: Condition, pieces: list[Piece]) -> NDArray[np.bool_]:
         shapes = _shapes(pieces)
-        values, against = measure(c, shapes, self.around[n]), self._against(c, shapes)
-        return np.array([fails(c.kind, m, float(a)) for m, a in zip(values, against, strict=True)], dtype=bool)
+        return _failing(c, measure(c, shapes, self.around[n]), self._against(c, shapes))
 
     def _kept(self, pieces: list[Piece], keep: NDArray[np.bool_], why: str) -> list[Piece]:
         self.counts[why] += int((~keep).sum())
@@ -283,6 +288,10 @@ class _Search:
                 "conditions": told,
             },
         }  # fmt: skip
+
+
+def _failing(c: Condition, values: Sequence[float | None], against: NDArray[np.float64]) -> NDArray[np.bool_]:
+    return np.array([fails(c.kind, m, float(a)) for m, a in zip(values, against, strict=True)], dtype=bool)
 
 
 def _told(

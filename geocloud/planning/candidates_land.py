@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from heapq import heappop, heappush
 from typing import Any
 
 import numpy as np
@@ -24,9 +25,11 @@ __all__ = ["JOIN_PARTS_MAX", "WIDTH_LEAST_M", "Piece", "joined", "usable"]
 
 # Parts left over by a cut whose mean width (twice area by outline) is less are of no use.
 WIDTH_LEAST_M = 10.0
-JOIN_PARTS_MAX = 100
+JOIN_PARTS_MAX = 50
 # Neighbours share at least so many metres of border.
 _BORDER_LEAST_M = 1.0
+# What is left of a parcel is nothing below it.
+_CRUMB_M2 = 1.0
 # Degrees, about a millimetre: a cut stays clear of what it is cut along, so that rounding makes no overlap.
 _CLEAR = 1e-8
 
@@ -54,7 +57,7 @@ def usable(reader: Reader, rules: Sequence[Rule], pieces: list[Piece], counts: C
     """Pieces without what the rules that refuse would refuse; what is left of a parcel may be several."""
     shapes = np.empty(len(pieces), dtype=object)
     shapes[:] = [p.shape for p in pieces]
-    taken: list[list[Any]] = [[] for _ in pieces]
+    taken: dict[int, list[Any]] = {}
     gone = np.zeros(len(pieces), dtype=bool)
     areas = straight_areas(shapes)
     for rule in rules if len(shapes) else ():
@@ -67,34 +70,34 @@ def usable(reader: Reader, rules: Sequence[Rule], pieces: list[Piece], counts: C
             gone |= np.array([m is not None for m in measure(near, shapes, around)], dtype=bool)
         elif not around.empty:
             covered = reader.covered(rule, boxes) if rule.test == "outside" else None
-            for i, solid in _refused(rule, shapes, areas, around, covered):
-                taken[i].append(solid)
+            for i, solid, area in _refused(rule, shapes, areas, around, covered):
+                taken.setdefault(i, []).append(solid)
+                gone[i] |= area > areas[i] - _CRUMB_M2
     out: list[Piece] = []
     for i, piece in enumerate(pieces):
-        if not gone[i] and not taken[i]:
-            out.append(_rounded(piece))
+        if not gone[i] and i not in taken:
+            out.append(piece)
             continue
         left = [] if gone[i] else _left(piece, taken[i], float(areas[i]))
         counts["cut" if left else "excluded"] += 1
         out += left
-    return out
+    return _rounded(out)
 
 
 def _refused(
     rule: Rule, shapes: NDArray[Any], areas: NDArray[np.float64], around: Around, covered: NDArray[Any] | None
-) -> Iterator[tuple[int, Any]]:
-    """Numbers of the shapes a rule hits, and where; what would not make it hit is left alone."""
+) -> Iterator[tuple[int, Any, float]]:
+    """Numbers of the shapes a rule hits, where, and m2; what would not make it hit is left alone."""
     hit = overlaps(shapes, around.shapes)
     if rule.test == "outside":
         known = list(shapes) if covered is None else overlaps(shapes, covered)
         hit = [areal(shapely.difference(k, h)) for k, h in zip(known, hit, strict=True)]
-    for i, shape in enumerate(hit):
-        solid = shape if shape.is_empty else without_noise(shape, around.exact)[0]
-        if solid.is_empty:
-            continue
-        area = float(straight_areas(np.array([solid], dtype=object))[0])
+    solid = {i: without_noise(h, around.exact)[0] for i, h in enumerate(hit) if not h.is_empty}
+    found = np.empty(len(solid), dtype=object)
+    found[:] = list(solid.values())
+    for (i, shape), area in zip(solid.items(), straight_areas(found).tolist(), strict=True):
         if area > 0 and area >= rule.least_m2 and area / areas[i] >= rule.least_share:
-            yield i, solid
+            yield i, shape, area
 
 
 def _left(piece: Piece, taken: Sequence[Any], area: float) -> list[Piece]:
@@ -108,17 +111,18 @@ def _left(piece: Piece, taken: Sequence[Any], area: float) -> list[Piece]:
     kept = sorted(zip(parts[wide], sizes[wide], strict=True), key=lambda p: (-p[1], shapely.to_wkb(p[0])))
     off_m2 = area - float(sizes[wide].sum())
     if len(kept) == 1:
-        return [_rounded(replace(piece, shape=kept[0][0], cut_m2=off_m2))]
+        return [replace(piece, shape=kept[0][0], cut_m2=off_m2)]
     name = piece.members[0]
-    return [
-        _rounded(replace(piece, members=(f"{name}#{k}",), shape=p, cut_m2=off_m2)) for k, (p, _) in enumerate(kept, 1)
-    ]
+    return [replace(piece, members=(f"{name}#{k}",), shape=p, cut_m2=off_m2) for k, (p, _) in enumerate(kept, 1)]
 
 
-def _rounded(piece: Piece) -> Piece:
+def _rounded(pieces: list[Piece]) -> list[Piece]:
     """Corners to a tenth of a millimetre, as they are told; as they were where that would spoil the shape."""
-    shape = shapely.transform(piece.shape, lambda xy: np.round(xy, 9))
-    return replace(piece, shape=shape) if shape.is_valid else piece
+    shapes = np.empty(len(pieces), dtype=object)
+    shapes[:] = [p.shape for p in pieces]
+    even = shapely.transform(shapes, lambda xy: np.round(xy, 9))
+    sound = shapely.is_valid(even)
+    return [replace(p, shape=s) if ok else p for p, s, ok in zip(pieces, even, sound, strict=True)]
 
 
 def joined(pieces: list[Piece], least_m2: float, most_m2: float) -> list[Piece]:
@@ -131,14 +135,16 @@ def joined(pieces: list[Piece], least_m2: float, most_m2: float) -> list[Piece]:
     shapes[:] = [p.shape for p in pieces]
     areas = straight_areas(shapes)
     small = np.flatnonzero(areas < least_m2)
-    sizes, names = areas[small].tolist(), [pieces[i].id for i in small.tolist()]
-    borders = _borders(shapes[small])
+    names = [pieces[i].id for i in small.tolist()]
+    # Numbers in the order of the ids, so that the lower number wins where borders are as long.
+    small = small[sorted(range(len(names)), key=names.__getitem__)]
+    sizes, borders = areas[small].tolist(), _borders(shapes[small])
     out = list(pieces)
     placed: set[int] = set()
-    for seed in sorted(borders, key=lambda k: names[k]):
+    for seed in sorted(borders):
         if seed in placed:
             continue
-        group = _grown(seed, borders, sizes, names, least_m2, most_m2)
+        group = _grown(seed, borders, sizes, least_m2, most_m2)
         if group:
             placed.update(group)
             out.append(_together([pieces[small[k]] for k in group]))
@@ -146,28 +152,24 @@ def joined(pieces: list[Piece], least_m2: float, most_m2: float) -> list[Piece]:
 
 
 def _grown(
-    seed: int,
-    borders: Mapping[int, Mapping[int, float]],
-    sizes: Sequence[float],
-    names: Sequence[str],
-    least_m2: float,
-    most_m2: float,
+    seed: int, borders: Mapping[int, Mapping[int, float]], sizes: Sequence[float], least_m2: float, most_m2: float
 ) -> set[int]:
     """Numbers of the pieces that reach the size together; none where they do not."""
     group: set[int] = set()
-    edge: dict[int, float] = {seed: 0.0}
+    shared: dict[int, float] = {seed: 0.0}
+    waiting = [(0.0, seed)]
     area = 0.0
-    while area < least_m2 and len(group) < JOIN_PARTS_MAX:
-        fit = [k for k in edge if area + sizes[k] <= most_m2]
-        if not fit:
-            break
-        best = min(fit, key=lambda k: (-round(edge[k], 3), names[k]))
+    while waiting and area < least_m2 and len(group) < JOIN_PARTS_MAX:
+        metres, best = heappop(waiting)
+        # Borders grow with the group: what was put in line before is out of date. What is too large stays so.
+        if best in group or -metres != shared[best] or area + sizes[best] > most_m2:
+            continue
         group.add(best)
         area += sizes[best]
-        del edge[best]
-        for other, metres in borders[best].items():
+        for other, more in borders[best].items():
             if other not in group:
-                edge[other] = edge.get(other, 0.0) + metres
+                shared[other] = round(shared.get(other, 0.0) + more, 3)
+                heappush(waiting, (-shared[other], other))
     return group if area >= least_m2 else set()
 
 

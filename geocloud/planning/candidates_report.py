@@ -251,7 +251,8 @@ class _Writer:
         dx, dy = max((east - west) * 0.45, 2e-3), max((north - south) * 0.45, 2e-3)
         box = (west - dx, south - dy, east + dx, north + dy)
         frame = shapely.box(*box)
-        layers = []
+        below: list[MapLayer] = []
+        above: list[MapLayer] = []
         seen: set[str] = set()
         for n, around in sorted(self.found.around.items()):
             kind = self.s["ask"]["conditions"][n]["kind"]
@@ -266,7 +267,9 @@ class _Writer:
             )
             if around.layer.spec.geometry.endswith("point"):
                 look = Look(fill=colour, line="#ffffff", width=0.5)
-            layers.append(MapLayer(list(near), look, self._text(around.layer.spec.title.model_dump())))
+            (below if areal else above).append(
+                MapLayer(list(near), look, self._text(around.layer.spec.title.model_dump()))
+            )
         others = np.delete(self.shapes, k)
         candidates = [
             MapLayer(list(others), _OTHER, self._pick("其他候选", "Other candidates")),
@@ -284,7 +287,9 @@ class _Writer:
                 look = Look(line=COLOURS[tone], width=0.7, hatch="diagonal")
                 candidates.append(MapLayer([shapely.union_all(hit)], look, self._word(tone)))
         caption = self._pick(f"第 {k + 1} 名及周边", f"No. {k + 1} and what is around it")
-        return Map((*candidates, *layers), box, caption, self._day(), synthetic=self.s["synthetic"], height_mm=70.0)
+        return Map(
+            (*below, *candidates, *above), box, caption, self._day(), synthetic=self.s["synthetic"], height_mm=70.0
+        )
 
     def _scores(self, p: dict[str, Any]) -> list[Block]:
         bars = []

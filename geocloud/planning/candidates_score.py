@@ -100,16 +100,18 @@ def overlaps(shapes: NDArray[Any], features: NDArray[Any]) -> list[Any]:
 
 
 def _covered(kind: str, shapes: NDArray[Any], around: Around) -> NDArray[np.float64]:
+    """m2 inside, or of overlap."""
     whole = straight_areas(shapes)
-    out = np.where(kind == "inside", whole, 0.0)
-    for i, over in enumerate(overlaps(shapes, around.shapes)):
-        if over is shapes[i]:
-            out[i] = whole[i]
-        elif kind == "outside":
-            out[i] = _area(without_noise(over, around.exact)[0])
-        else:
-            left = areal(shapely.difference(shapes[i], over))
-            out[i] = whole[i] - _area(without_noise(left, around.exact)[0])
+    over = overlaps(shapes, around.shapes)
+    full = np.array([o is s for o, s in zip(over, shapes, strict=True)], dtype=bool)
+    out = np.where(full, whole, 0.0)
+    parted = np.flatnonzero(~full & ~shapely.is_empty(_array(over)))
+    if kind == "outside":
+        solid = [without_noise(over[i], around.exact)[0] for i in parted]
+        out[parted] = straight_areas(_array(solid))
+        return out
+    left = [without_noise(areal(shapely.difference(shapes[i], over[i])), around.exact)[0] for i in parted]
+    out[parted] = whole[parted] - straight_areas(_array(left))
     return out
 
 
@@ -139,11 +141,13 @@ def _frontage(shapes: NDArray[Any], features: NDArray[Any], reach_m: float) -> N
     scale = np.asarray(_PLANE.get_factors(middles[:, 0], middles[:, 1]).meridional_scale)
     reach = reach_m * scale
     at, of = shapely.STRtree(others).query(flat, predicate="dwithin", distance=reach)
-    edges = shapely.boundary(flat)
-    for i in np.unique(at).tolist():
-        strip = shapely.union_all(shapely.buffer(others[of[at == i]], reach[i], quad_segs=32))
-        held = shapely.intersection(edges[i], strip)
-        out[i] = float(lengths(np.array([_unflat(held)], dtype=object))[0])
+    if not len(at):
+        return out
+    near, first = np.unique(at, return_index=True)
+    # One by one and then together: faster by far than one buffer of all lines, and no border counts twice.
+    strips = np.split(shapely.buffer(others[of], reach[at], quad_segs=16), first[1:])
+    held = shapely.intersection(shapely.boundary(flat[near]), _array([shapely.union_all(s) for s in strips]))
+    out[near] = lengths(_unflat(held))
     return out
 
 
@@ -152,12 +156,17 @@ def _flat(shapes: NDArray[Any]) -> NDArray[Any]:
     return flat
 
 
-def _unflat(shape: Any) -> Any:
-    return shapely.transform(shape, lambda xy: np.column_stack(_PLANE(xy[:, 0], xy[:, 1], inverse=True)))
+def _unflat(shapes: NDArray[Any]) -> NDArray[Any]:
+    found: NDArray[Any] = shapely.transform(
+        shapes, lambda xy: np.column_stack(_PLANE(xy[:, 0], xy[:, 1], inverse=True))
+    )
+    return found
 
 
-def _area(shape: Any) -> float:
-    return float(straight_areas(np.array([shape], dtype=object))[0])
+def _array(shapes: list[Any]) -> NDArray[Any]:
+    out = np.empty(len(shapes), dtype=object)
+    out[:] = shapes
+    return out
 
 
 _WORDS = {
@@ -179,4 +188,5 @@ def sentence(condition: Condition, title: Text, measured: float | None, against:
     else:
         zh, en = _CLEAR if condition.kind == "outside" and measured == 0 else _WORDS[condition.kind]
     values = {"m": measured, "a": against, "r": condition.distance_m, "s": (measured or 0.0) / against}
-    return Text(zh=zh.format(t=title.zh, **values), en=en.format(t=title.en, **values))
+    said = en.format(t=title.en, **values)
+    return Text(zh=zh.format(t=title.zh, **values), en=said[0].upper() + said[1:])
