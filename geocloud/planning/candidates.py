@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from heapq import heapify, heappop, heappush
 from typing import Any
 
 import numpy as np
@@ -35,6 +36,7 @@ __all__ = ["CHECKS_MAX", "Found", "find_sites"]
 
 # Sites checked at most in one search, however many of them are refused.
 CHECKS_MAX = 200
+_BLOCK = 64
 # What a part breaks, all of it breaks: told before neighbours are joined.
 _MONOTONE = ("inside", "outside", "far")
 
@@ -89,7 +91,8 @@ class _Search:
         self.boundary: Around | None = None
         self.pieces: list[Piece] = []
         self.measured: dict[int, list[float | None]] = {}
-        self.order: list[int] = []
+        self.against: dict[int, NDArray[np.float64]] = {}
+        self.late: set[int] = set()
         self.totals: list[float | None] = []
         self.greatest = min(ask.max_area_m2 or np.inf, run.settings.site.site_area_max_ha * 1e4)
 
@@ -119,33 +122,61 @@ class _Search:
     def rank(self) -> None:
         """Hard conditions exclude; soft ones are added up; the best first, ties by id."""
         shapes = _shapes(self.pieces)
-        against = {n: self._against(self.ask.conditions[n], shapes) for n in self.around}
-        values = {n: measure(self.ask.conditions[n], shapes, self.around[n]) for n in self.around}
+        conditions = {n: self.ask.conditions[n] for n in self.around}
+        late = {n for n, c in conditions.items() if c.kind == "frontage" and not c.hard}
+        values = {n: measure(c, shapes, self.around[n]) for n, c in conditions.items() if n not in late}
         keep = np.ones(len(shapes), dtype=bool)
-        for n, c in enumerate(self.ask.conditions):
-            if c.hard and n in self.around:
-                keep &= ~_failing(c, values[n], against[n])
-        self.pieces = self._kept(self.pieces, keep, "hard_failed")
-        against = {n: a[keep] for n, a in against.items()}
+        for n, c in conditions.items():
+            if c.hard:
+                keep &= ~_failing(c, values[n], self._against(c, shapes))
+        self.pieces, shapes = self._kept(self.pieces, keep, "hard_failed"), shapes[keep]
+        self.against = {n: self._against(c, shapes) for n, c in conditions.items()}
         self.measured = {n: [v for v, ok in zip(m, keep, strict=True) if ok] for n, m in values.items()}
-        for i in range(len(self.pieces)):
-            soft = [
-                (score(c.kind, self.measured[n][i], float(against[n][i])), c.parts)
-                for n, c in enumerate(self.ask.conditions)
-                if n in against and not c.hard
-            ]
-            self.totals.append(total(soft))
+        # What takes long is measured of those alone that can be among the best; until then it counts in full.
+        self.measured |= {n: self.against[n].tolist() for n in late}
+        self.late = late
+        self.totals = [self._total(i) for i in range(len(self.pieces))]
         self.counts["ranked"] = len(self.pieces)
-        self.order = sorted(
-            range(len(self.pieces)), key=lambda i: (-round(self.totals[i] or 0.0, 6), self.pieces[i].id)
-        )
+
+    def _total(self, i: int) -> float | None:
+        soft = [
+            (score(c.kind, self.measured[n][i], float(self.against[n][i])), c.parts)
+            for n, c in enumerate(self.ask.conditions)
+            if n in self.around and not c.hard
+        ]
+        return total(soft)
+
+    def _best_first(self) -> Iterator[int]:
+        """Numbers of the pieces by total, ties by id; what is put off is measured as its turn comes."""
+        # 0: the total is the most it can be; 1: it is what it is.
+        first = 0 if self.late else 1
+        line = [self._place(i, first) for i in range(len(self.pieces))]
+        heapify(line)
+        while line:
+            _, known, _, i = heappop(line)
+            if known:
+                yield i
+                continue
+            block = [i]
+            while line and not line[0][1] and len(block) < _BLOCK:
+                block.append(heappop(line)[3])
+            shapes = _shapes([self.pieces[k] for k in block])
+            for n in self.late:
+                for k, metres in zip(block, measure(self.ask.conditions[n], shapes, self.around[n]), strict=True):
+                    self.measured[n][k] = metres
+            for k in block:
+                self.totals[k] = self._total(k)
+                heappush(line, self._place(k, 1))
+
+    def _place(self, i: int, known: int) -> tuple[float, int, str, int]:
+        return -round(self.totals[i] or 0.0, 6), known, self.pieces[i].id, i
 
     def check(self, valid: str | None, asof: str | None) -> tuple[list[dict[str, Any]], list[Checked]]:
         """The best that no rule refuses, as features, and their checks. No land is in two of them."""
         features: list[dict[str, Any]] = []
         checks: list[Checked] = []
         taken: set[str] = set()
-        for i in self.order:
+        for i in self._best_first():
             if len(features) == self.ask.limit or self.counts["checked"] == CHECKS_MAX:
                 break
             piece = self.pieces[i]
@@ -172,7 +203,7 @@ class _Search:
             used |= {i: h.layer for i, h in one.held.items()}
         stamps = [x.state.stamp for x in used.values() if x.state.stamp is not None]
         state = believed or max(stamps, default=None)
-        left = len(self.order) - self.counts["checked"] - self.counts["shared"]
+        left = len(self.pieces) - self.counts["checked"] - self.counts["shared"]
         names = ("parcels", "outside_boundary", "cut", "excluded", "hard_failed", "joined", "too_small", "too_large",
                  "ranked", "checked", "refused", "shared")  # fmt: skip
         return {
@@ -247,16 +278,15 @@ class _Search:
 
     def _feature(self, rank: int, i: int, site: Site, check: Mapping[str, Any]) -> dict[str, Any]:
         piece = self.pieces[i]
-        shapes = np.array([piece.shape], dtype=object)
         told = []
         for n, c in enumerate(self.ask.conditions):
             if n not in self.around:
                 why = self.not_judged[f"condition {n}"]["why"]
                 told.append(_told(n, c, None, None, None, why))
                 continue
-            value, against = self.measured[n][i], float(self._against(c, shapes)[0])
+            value, against = self.measured[n][i], float(self.against[n][i])
             got = None if c.hard else score(c.kind, value, against)
-            said = sentence(c, self.around[n].layer.spec.title, value, against)
+            said = sentence(c, _narrowed(self.around[n].layer.spec.title, c.filter), value, against)
             told.append(_told(n, c, value, against, got, said.model_dump()))
         for r in check["rules"]:
             if r["verdict"] == "unknown" or r["not_judged_m2"] > 0:
@@ -290,6 +320,10 @@ class _Search:
         }  # fmt: skip
 
 
+def _narrowed(title: Text, text: str | None) -> Text:
+    return Text(zh=f"{title.zh}({text})", en=f"{title.en} ({text})") if text else title
+
+
 def _failing(c: Condition, values: Sequence[float | None], against: NDArray[np.float64]) -> NDArray[np.bool_]:
     return np.array([fails(c.kind, m, float(a)) for m, a in zip(values, against, strict=True)], dtype=bool)
 
@@ -302,6 +336,7 @@ def _told(
         "number": n,
         "kind": c.kind,
         "of": c.of,
+        "filter": c.filter,
         "hard": c.hard,
         "judged": against is not None,
         "measured": None if value is None else round(value, 3),

@@ -20,6 +20,7 @@ __all__ = [
     "BOUNDARY",
     "CONDITIONS_MAX",
     "DISTANCE_MAX_M",
+    "FRONTAGE_MAX_M",
     "LIMIT_MAX",
     "SOURCE",
     "USES",
@@ -33,6 +34,8 @@ BOUNDARY = "planning.urban_boundary"
 LIMIT_MAX = 50
 CONDITIONS_MAX = 20
 DISTANCE_MAX_M = 20_000.0
+# Land farther from a road does not lie on it.
+FRONTAGE_MAX_M = 500.0
 USES = "land_use_2023"
 _AREAL = ("polygon", "multipolygon")
 _LINES = ("linestring", "multilinestring")
@@ -70,6 +73,8 @@ class Condition(Model):
                 raise ValueError("`layer` is missing")
             if (self.kind in ("near", "far", "frontage")) != (self.distance_m is not None):
                 raise ValueError("`distance_m` belongs to `near`, `far` and `frontage`, and has to be there")
+            if self.kind == "frontage" and (self.distance_m or 0) > FRONTAGE_MAX_M:
+                raise ValueError(f"`distance_m` of `frontage` is over {FRONTAGE_MAX_M:g}")
             if self.length_m is not None and self.kind != "frontage":
                 raise ValueError("`length_m` belongs to `frontage`")
         if self.hard and self.weight is not None:
@@ -144,8 +149,8 @@ def read_ask(run: Run, inputs: Mapping[str, Any]) -> Ask:
             )  # fmt: skip
         title = codes[str(use)]
     _compiles(run, where, source, "filter")
-    limit = int(inputs.get("limit") or 10)
-    if not 1 <= limit <= LIMIT_MAX:
+    limit = inputs.get("limit", 10)
+    if not isinstance(limit, int) or not 1 <= limit <= LIMIT_MAX:
         raise _bad("limit", f"it is not from 1 to {LIMIT_MAX}", f"不在 1 至 {LIMIT_MAX} 之间", limit=LIMIT_MAX)
     return Ask(
         least, most, None if use is None else str(use), title, field, source, where, _boundary(run, inputs),

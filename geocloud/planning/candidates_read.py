@@ -21,9 +21,10 @@ from geocloud.planning.candidates_ask import Ask
 from geocloud.planning.compliance_read import REGISTER, moment_of
 from geocloud.planning.compliance_rules import Rule
 
-__all__ = ["PARCELS_MAX", "Around", "Parcels", "Reader"]
+__all__ = ["FEATURES_MAX", "PARCELS_MAX", "Around", "Parcels", "Reader"]
 
 PARCELS_MAX = 50_000
+FEATURES_MAX = 500_000
 _METRES_PER_DEGREE = 110_000.0
 # About two kilometres; boxes of neighbours are read as one.
 _CELL = 0.02
@@ -121,9 +122,18 @@ class Reader:
         rows = self.run.rows(
             "WITH b AS MATERIALIZED (SELECT ST_MakeEnvelope(w, s, e, n, 4490) AS g "
             f"FROM unnest({sides}) AS t(w, s, e, n)) SELECT DISTINCT ON (fid) fid, ST_AsBinary(geom) "
-            f"FROM {relation} r JOIN b ON r.geom && b.g WHERE TRUE{where} ORDER BY fid",
+            f"FROM {relation} r JOIN b ON r.geom && b.g WHERE TRUE{where} ORDER BY fid "
+            f"LIMIT {FEATURES_MAX + 1}",
             binder,
         )
+        if len(rows) > FEATURES_MAX:
+            raise TooLarge(
+                f"More than {FEATURES_MAX:,} features of {layer.id} lie around the parcels.",
+                f"地块周边的 {layer.id} 要素超过 {FEATURES_MAX:,} 个。",
+                todo_en="Narrow the condition or the search with `filter`, or take a smaller `distance_m`.",
+                todo_zh="请用 filter 缩小条件或候选范围,或减小 distance_m。",
+                parameter="conditions", limit=FEATURES_MAX,
+            )  # fmt: skip
         empty = not rows and not self._any(layer)
         shapes = np.asarray(shapely.from_wkb([bytes(r[1]) for r in rows]), dtype=object)
         return Around(layer, shapes, empty, self._exact(layer))

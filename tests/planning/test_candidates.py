@@ -200,7 +200,7 @@ def test_neighbours_are_joined_to_reach_the_size(run: Run) -> None:
         assert len(shapely.get_parts(shape_of(f))) == 1
 
 
-def test_order_is_by_score_then_id_and_the_same_each_time(run: Run) -> None:
+def test_order_is_by_score_then_id_and_the_same_each_time(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     first, again = search(run), search(run)
     assert first == again
     key = [(-f["properties"]["total"], f["id"]) for f in first["features"]]
@@ -209,6 +209,9 @@ def test_order_is_by_score_then_id_and_the_same_each_time(run: Run) -> None:
     few = search(run, limit=3)
     assert [f["id"] for f in few["features"]] == [f["id"] for f in first["features"]][:3]
     assert few["search"]["counts"]["left"] > 0
+    monkeypatch.setattr(candidates, "_BLOCK", 2)
+    assert search(run) == first
+    assert search(run, limit=3)["features"] == few["features"]
     by_id = [f["id"] for f in search(run, conditions=[])["features"]]
     assert by_id == sorted(by_id)
 
@@ -276,6 +279,8 @@ def test_a_pack_that_refuses_otherwise_leaves_other_land(run: Run, monkeypatch: 
         pytest.param({"conditions": [SCHOOL | {"layer": "base.none"}]}, "conditions.0.layer", id="condition's layer"),
         pytest.param({"conditions": [RIVER | {"layer": "base.road"}]}, "conditions.0.layer", id="outside of lines"),
         pytest.param({"conditions": [ROAD | {"layer": "facility.school"}]}, "conditions.0.layer", id="no road"),
+        pytest.param({"conditions": [ROAD | {"distance_m": 501}]}, "conditions.0", id="too far for a frontage"),
+        pytest.param({"limit": "ten"}, "limit", id="limit in words"),
         pytest.param({"conditions": [SCHOOL | {"filter": "x = 1"}]}, "conditions.0.filter", id="condition's filter"),
         pytest.param({"conditions": [{"kind": "raster", "raster": "/etc/passwd"}]}, "conditions.0.raster", id="path"),
         pytest.param({"conditions": [SLOPE | {"min": 20}]}, "conditions.0", id="raster's range"),
@@ -294,6 +299,10 @@ def test_more_parcels_than_the_limit_are_refused(run: Run, monkeypatch: pytest.M
     monkeypatch.setattr(candidates_read, "PARCELS_MAX", 10)
     with pytest.raises(TooLarge, match="10 parcels"):
         search(run)
+    monkeypatch.undo()
+    monkeypatch.setattr(candidates_read, "FEATURES_MAX", 100)
+    with pytest.raises(TooLarge, match="100 features of base.road"):
+        search(run, conditions=[ROAD])
 
 
 @pytest.mark.parametrize("language", ["zh", "en"])
