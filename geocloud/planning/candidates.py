@@ -306,6 +306,7 @@ class _Search:
                 "area_m2": round(site.area_m2, 4),
                 "area_mu": round(site.area_m2 / SQUARE_METRES_PER_MU, 4),
                 "perimeter_m": round(site.perimeter_m, 3),
+                "compactness": round(4 * np.pi * site.area_m2 / site.perimeter_m**2, 4),
                 "cut_m2": round(piece.cut_m2, 4),
                 "verdict": check["verdict"],
                 "counts": check["counts"],

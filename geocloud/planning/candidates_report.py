@@ -36,6 +36,7 @@ from geocloud.reports.model import (
 __all__ = ["report_of"]
 
 _BEST = 3
+_PARCELS_SHOWN = 4
 _LOOKS = ("#1c6e8c", "#8a5a00", "#6b4c9a", "#2f6b3f", "#b3372f", "#5b6a72")
 _CANDIDATE = Look(fill="#e0a800", fill_opacity=0.45, line="#111111", width=1.4)
 _OTHER = Look(fill="#e8d9a0", fill_opacity=0.6, line="#5b6a72", width=0.6)
@@ -160,11 +161,15 @@ class _Writer:
         layers = []
         if self.found.boundary is not None:
             layers.append(self._boundary())
-        labels = [str(f["properties"]["rank"]) for f in self.features]
-        layers.append(MapLayer(list(self.shapes[_BEST:]), _OTHER, self._pick("其他候选", "Others"), labels[_BEST:]))
-        layers.append(
-            MapLayer(list(self.shapes[:_BEST]), _CANDIDATE, self._pick("前三名", "Best three"), labels[:_BEST])
-        )
+        layers.append(MapLayer(list(self.shapes[_BEST:]), _OTHER, self._pick("其他候选", "Others")))
+        layers.append(MapLayer(list(self.shapes[:_BEST]), _CANDIDATE, self._pick("前三名", "Best three")))
+        # A number on a small candidate would hide it: it stands above.
+        tall = north - south + 2 * room
+        bounds = shapely.bounds(self.shapes)
+        above = shapely.points((bounds[:, 0] + bounds[:, 2]) / 2, bounds[:, 3] + 0.025 * tall)
+        small = bounds[:, 3] - bounds[:, 1] < 0.06 * tall
+        places = np.where(small, above, shapely.point_on_surface(self.shapes))
+        layers.append(MapLayer(list(places), Look(), "", [str(f["properties"]["rank"]) for f in self.features]))
         box = (west - room, south - room, east + room, north + room)
         caption = self._pick("候选用地(数字为名次)", "Candidates, numbered by rank")
         return Map(tuple(layers), box, caption, self._day(), synthetic=self.s["synthetic"], height_mm=95.0)
@@ -217,6 +222,11 @@ class _Writer:
             return members[0]
         return self._pick(f"{members[0]} 等 {len(members)} 块", f"{members[0]} and {len(members) - 1} more")
 
+    def _some(self, ids: list[str]) -> str:
+        shown = ", ".join(ids[:_PARCELS_SHOWN])
+        more = len(ids) - _PARCELS_SHOWN
+        return shown if more <= 0 else shown + self._pick(f" 等 {len(ids)} 块", f" and {more} more")
+
     def _class(self, code: str) -> str:
         title = self.found.classes.get(code)
         return f"{code} {self._pick(title.zh, title.en)}" if title else code
@@ -232,8 +242,9 @@ class _Writer:
                 (self._pick("面积", "Area"), f"{p['area_m2']:,.1f} m²,{p['area_mu']:,.2f} {self._pick('亩', 'mu')}"
                  if self.zh else f"{p['area_m2']:,.1f} m², {p['area_mu']:,.2f} mu"),
                 (self._pick("用途", "Use"), ", ".join(self._class(u) for u in p["use"]) or "-"),
-                (self._pick("地块", "Parcels"), ", ".join(p["parcels"])),
+                (self._pick("地块", "Parcels"), self._some(p["parcels"])),
             ]  # fmt: skip
+            lines.append((self._pick("紧凑度(圆为 1)", "Compactness"), f"{p['compactness']:.2f}"))
             if p["cut_m2"]:
                 why = self._pick("(规则不允许占用的部分)", " that the rules refuse")
                 lines.append((self._pick("已扣除", "Taken off"), f"{p['cut_m2']:,.1f} m²{why}"))
