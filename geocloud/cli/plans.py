@@ -9,6 +9,7 @@ from geocloud.cli.accept import accept
 from geocloud.cli.area_stat import area_stat
 from geocloud.cli.check_site import check_site
 from geocloud.cli.plan_rules import app as rules
+from geocloud.cli.find_site import find_site
 
 __all__ = ["app"]
 
@@ -24,3 +25,4 @@ app.command("accept")(accept)
 app.command("area-stat")(area_stat)
 app.command("check-site")(check_site)
 app.add_typer(rules, name="rules")
+app.command("find-site")(find_site)

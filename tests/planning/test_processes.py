@@ -23,6 +23,7 @@ RING = [[115.97, 36.44], [115.98, 36.44], [115.98, 36.45], [115.97, 36.45], [115
 ASKED: dict[str, dict[str, Any]] = {
     "area-stat": {"layer": "planning.basic_farmland"},
     "plan-acceptance": {"layer": "planning.basic_farmland", "district": "371502", "rules": ["Q01", "Q17", "Q30"]},
+    "project-generate": {"min_area_m2": 1_000, "from": "planning.basic_farmland", "use": "01", "boundary": None},
     "compliance-check": {"site": {"type": "Polygon", "coordinates": [RING]}},
 }
 EACH = pytest.mark.parametrize("process", PROCESSES, ids=lambda p: p.id)
