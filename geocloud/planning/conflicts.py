@@ -294,14 +294,15 @@ def _cut(
     *,
     slivers: bool,
 ) -> _Cut:
+    # Prepared shapes are no thread's but their own: each works on copies.
+    (shapes_a, i), (shapes_b, k) = _copies(shapes_a, i), _copies(shapes_b, k)
     pair = np.arange(len(i))
     met = np.zeros(len(i), dtype=bool)
     if not slivers and tolerance_m > 0 and len(i):
         # What keeps to the seam along a border is a sliver, so only what reaches further need be cut.
-        kept, of = np.unique(i, return_inverse=True)
-        cores = inner(shapes_a[kept], tolerance_m)
+        cores = inner(shapes_a, tolerance_m)
         shapely.prepare(cores)
-        deep = shapely.intersects(cores[of], shapes_b[k])
+        deep = shapely.intersects(cores[i], shapes_b[k])
         pair, met[deep] = np.flatnonzero(deep), True
     pieces, of_pair = _shared(shapes_a[i[pair]], shapes_b[k[pair]])
     measured = measure(pieces)
@@ -310,10 +311,16 @@ def _cut(
     measured = Measured(measured.area_m2[some], measured.outline_m[some])
     kinds = sliver_kinds(pieces, measured, tolerance_m, least_m2, shapes_a[i[of_pair]], shapes_b[k[of_pair]])
     met[of_pair] = True
-    shapely.prepare(shapes_a[np.unique(i)])
+    shapely.prepare(shapes_a)
     met[~met] = shapely.intersects(shapes_a[i[~met]], shapes_b[k[~met]])
     met[of_pair[kinds == 0]] = False
     return _Cut(pieces, of_pair, measured.area_m2, measured.outline_m, measured.width_m, kinds, int(met.sum()))
+
+
+def _copies(shapes: NDArray[Any], at: NDArray[np.int64]) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    """Copies of the shapes named, and their numbers among those."""
+    kept, of = np.unique(at, return_inverse=True)
+    return np.asarray(shapely.from_wkb(shapely.to_wkb(shapes[kept])), dtype=object).reshape(len(kept)), of
 
 
 def _shared(a: NDArray[Any], b: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.int64]]:
