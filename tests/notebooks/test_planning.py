@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The planners' notebooks are run against a server with workers, and what they show is looked at."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from unittest import mock
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+from pypdf import PdfReader
+
+from geocloud.db.cluster import Urls
+from geocloud.demo.plans import amendments
+from geocloud.notebook import City
+from tests.notebooks.conftest import ROOT, Seen
+from tests.notebooks.planning import plans_server
+from tests.notebooks.test_h3_map import maps_shown
+
+
+@pytest.fixture(scope="module")
+def server(urls: Urls, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    yield from plans_server(urls, tmp_path_factory.mktemp("home"))
+
+
+@pytest.fixture(scope="module")
+def city(server: str) -> City:
+    return City(server)
+
+
+def run(name: str, server: str, folder: Path) -> nbformat.NotebookNode:
+    """The notebook with its outputs, run in a folder; kept as a page where GEOCLOUD_TEST_PICTURES says."""
+    notebook = nbformat.read(ROOT / f"notebooks/{name}.ipynb", as_version=4)
+    assert not [c for c in notebook.cells if c.get("outputs") or c.get("execution_count")]
+    assert "示例数据" in notebook.cells[0].source
+    with mock.patch.dict(os.environ, {"GEOCLOUD_URL": server}):
+        NotebookClient(
+            notebook, timeout=180, kernel_name="python3", resources={"metadata": {"path": str(folder)}}
+        ).execute()
+    if kept := os.environ.get("GEOCLOUD_TEST_PICTURES"):
+        nbformat.write(notebook, Path(kept) / f"{name}.ipynb")
+    return notebook
+
+
+def said(notebook: nbformat.NotebookNode) -> str:
+    """All texts of the outputs."""
+    outputs = [o for c in notebook.cells for o in c.get("outputs", ())]
+    return "\n".join(o.get("text", "") + o.get("data", {}).get("text/html", "") for o in outputs)
+
+
+def charts_shown(notebook: nbformat.NotebookNode) -> int:
+    return sum("image/png" in o.get("data", {}) for c in notebook.cells for o in c.get("outputs", ()))
+
+
+def asks_nobody(paths: list[Path], opened: Callable[..., Seen]) -> list[Seen]:
+    """The pages as opened, none of which asks another host or complains."""
+    found = [opened(path) for path in paths]
+    assert all(s.asked == [p.as_uri()] and s.complaints == [] for s, p in zip(found, paths, strict=True))
+    if kept := os.environ.get("GEOCLOUD_TEST_PICTURES"):
+        for path, seen in zip(paths, found, strict=True):
+            seen.page.screenshot(path=f"{kept}/{path.stem}.png")
+    return found
+
+
+def test_site_check(server: str, city: City, tmp_path: Path, opened: Callable[..., Seen]) -> None:
+    notebook = run("site_check", server, tmp_path)
+    words = said(notebook)
+    assert "不符合" in words and "占用永久基本农田" in words and charts_shown(notebook) == 2
+    text = "".join(page.extract_text() for page in PdfReader(tmp_path / "site_check.pdf").pages)
+    mark = words.partition("指纹 ")[2][:16]
+    assert len(mark) == 16 and mark in text.replace("\n", "")
+    pages = sorted(tmp_path.glob("C*.html"))
+    assert len(pages) >= 2
+    for seen in asks_nobody([*pages, *maps_shown(notebook, tmp_path)], opened):
+        title = seen.page.locator(".gc-card h1").inner_text()
+        assert seen.page.locator("path.feature").count() >= 1 and "示例数据" in seen.page.locator(".gc-card").inner_text()
+        assert seen.page.locator("path.site").count() == (0 if title == "用地范围" else 1)
+
+
+def test_plan_versions(server: str, city: City, tmp_path: Path, opened: Callable[..., Seen]) -> None:
+    notebook = run("plan_versions", server, tmp_path)
+    planted = {a.bsm for a in amendments("small", "planning.master_plan")}
+    changes = city.changes("planning.master_plan", "2021-05-31", "2021-06-01")
+    assert set(changes["bsm"]) == planted and charts_shown(notebook) == 3
+    # What farmland lost is the area of the plots that changed, up to the form of edges: geodesic there, straight here.
+    tables = [
+        city.run("area-stat", layer="planning.master_plan", datetime=day, districts=None, outputs="table").table
+        for day in ("2021-05-31", "2021-06-01")
+    ]
+    farm = [sum(r["area_m2"] for r in t["rows"] if r["class"] == "E2") for t in tables]
+    gone = changes[changes["dldm"] != "E2"]["area_is_m2"].sum()
+    assert farm[0] - farm[1] == pytest.approx(gone, rel=1e-5) and gone > 0
+    (seen,) = asks_nobody([tmp_path / "plan_versions.html"], opened)
+    assert seen.page.locator("path.feature").count() == len(planted)
+    lines = (tmp_path / "plan_versions.csv").read_text("utf-8-sig").splitlines()
+    assert len(lines) == len(planted) + 1 and "净变化" not in lines[0]
