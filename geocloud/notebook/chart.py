@@ -139,8 +139,11 @@ def wrapped(text: str) -> str:
 
     if all(ord(c) < 256 for c in text):
         return "\n".join(textwrap.wrap(text, 2 * _LINE, max_lines=2, placeholder=" …"))
-    lines = [text[i : i + _LINE] for i in range(0, len(text), _LINE)]
-    return "\n".join(lines[:2]) + ("…" if len(lines) > 2 else "")
+    if len(text) <= _LINE:
+        return text
+    short = text if len(text) <= 2 * _LINE else text[: 2 * _LINE - 1] + "…"
+    half = (len(short) + 1) // 2
+    return f"{short[:half]}\n{short[half:]}"
 
 
 def inside(color: Any) -> str:
@@ -153,8 +156,8 @@ def inside(color: Any) -> str:
 
 
 def height_of(labels: Sequence[str]) -> float:
-    """Rows that labels take: one of two lines takes more."""
-    return sum(1.35 if "\n" in text else 1.0 for text in labels)
+    """Rows that labels take: where one has two lines, all are higher."""
+    return len(labels) * (1.4 if any("\n" in text for text in labels) else 1.0)
 
 
 def _style() -> Any:

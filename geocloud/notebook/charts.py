@@ -262,7 +262,8 @@ def burn_down(
         end = max(end, due)
     axes.plot([days[-1]], [counts[-1]], "o", color="#1c6e8c", markersize=5, clip_on=False)
     axes.annotate(f"{counts[-1]:,.0f}", (days[-1], counts[-1]), (7, 4), textcoords="offset points", fontsize=11,
-                  fontweight="bold", fontfamily=family(), color="#0d4459")  # fmt: skip
+                  fontweight="bold", fontfamily=family(), color="#0d4459",
+                  bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.0})  # fmt: skip
     locator = AutoDateLocator(minticks=3, maxticks=7)  # type: ignore[no-untyped-call]
     axes.xaxis.set_major_locator(locator)
     axes.xaxis.set_major_formatter(

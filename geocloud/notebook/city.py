@@ -244,11 +244,12 @@ class City:
         title: str | None = None,
         base: bool = True,
         height: int = 560,
+        legend: pd.DataFrame | None = None,
     ) -> OfflineMap:
         """A folium map of `data` over the city's own base map; saved with `.save("map.html")` it needs no network.
 
         `column` decides the colour: a number is put into classes of one hue, codes get a colour each (the eight most
-        frequent). If None, `count` for cells and one colour for everything else.
+        frequent), or those of a `legend` of the layer. If None, `count` for cells and one colour for everything else.
         """
         bounds = tuple(data.to_crs(_CRS).total_bounds) if data is not None and len(data) else None
         found = OfflineMap(self._client, bounds or self._bounds(), height)
@@ -256,7 +257,8 @@ class City:
             for name, about in base_layers(self._client):
                 found.add_base(name, about)
         if data is not None:
-            draw(found, data.to_crs(_CRS), column, title)
+            own = None if legend is None else legend["color"].to_dict()
+            draw(found, data.to_crs(_CRS), column, title, own)
         return found
 
     def _bounds(self) -> Box:

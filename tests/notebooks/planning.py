@@ -18,7 +18,7 @@ from geocloud.jobs.worker import Links, supervise
 from geocloud.sectors import registry
 from tests.jobs.conftest import settings_of, stop_workers
 from tests.jobs.trials import trials
-from tests.notebooks.conftest import ROOT
+from tests.notebooks.conftest import LOADED, ROOT
 from tests.web.conftest import run_server
 
 
@@ -37,13 +37,13 @@ def outside(folder: Path) -> str:
 
 
 def plans_server(urls: Urls, home: Path, path: str | None = None) -> Iterator[str]:
-    """Address of a server of the small demo's plans, counties, rivers and roads, with two workers."""
+    """Address of a server of the small demo's plans, base map and components, with two workers."""
     conn = psycopg2.connect(urls.owner)
     layers, codes = read_layers(ROOT / "layers")
     sync(conn, layers, codes)
     conn.close()
     plans = [i for i in layers if i.startswith("planning.")]
-    demo.load(urls.owner, "small", layers=[*plans, "base.county", "base.water_area", "base.water_line", "base.road"])
+    demo.load(urls.owner, "small", layers=[*plans, *LOADED])
     spawn = multiprocessing.get_context("spawn")
     links = Links(urls.jobs, urls.reader, urls.writer)
     workers = spawn.Process(target=supervise, args=(settings_of(job_memory_mb=2048), links, every), daemon=False)
