@@ -42,6 +42,7 @@ def run(name: str, server: str, folder: Path) -> nbformat.NotebookNode:
         NotebookClient(
             notebook, timeout=180, kernel_name="python3", resources={"metadata": {"path": str(folder)}}
         ).execute()
+    assert [o["text"] for c in notebook.cells for o in c.get("outputs", ()) if o.get("name") == "stderr"] == []
     if kept := os.environ.get("GEOCLOUD_TEST_PICTURES"):
         nbformat.write(notebook, Path(kept) / f"{name}.ipynb")
     return notebook

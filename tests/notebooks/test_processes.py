@@ -12,10 +12,12 @@ from datetime import date
 from pathlib import Path
 
 import geopandas as gpd
+import nbformat
 import pandas as pd
 import psycopg2
 import pytest
 import shapely
+from nbclient import NotebookClient
 from pypdf import PdfReader
 
 from geocloud.catalogue.keys import add_key
@@ -140,6 +142,14 @@ def test_a_terminal_is_told_how_far_it_is(city: City, capsys: pytest.CaptureFixt
     city.run("sleep", seconds=1, progress=True)
     said = capsys.readouterr().err
     assert "睡眠中" in said and "25%" in said and "完成" in said
+
+
+def test_a_notebook_shows_a_bar(server: str) -> None:
+    program = f"from geocloud.notebook import City\nCity({server!r}).run('sleep', seconds=1.2)"
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(program)])
+    NotebookClient(notebook, timeout=60, kernel_name="python3").execute()
+    bar, result = (o["data"]["text/html"] for o in notebook.cells[0]["outputs"])
+    assert "width:100%" in bar and "完成" in bar and "<code>answer</code>" in result
 
 
 def test_a_writing_process_is_sent_the_key(server: str, city: City, urls: Urls) -> None:
