@@ -51,6 +51,7 @@ _FAMILIES = ("Noto Sans SC", "Microsoft YaHei", "PingFang SC", "Hiragino Sans GB
 _DPI = 144
 _WIDTH_IN = 7.6
 _LINE = 15
+_MARKS = ",、:;)】》”…,;:) "
 
 
 class Chart(Figure):  # type: ignore[misc]
@@ -139,11 +140,21 @@ def wrapped(text: str) -> str:
 
     if all(ord(c) < 256 for c in text):
         return "\n".join(textwrap.wrap(text, 2 * _LINE, max_lines=2, placeholder=" …"))
-    if len(text) <= _LINE:
+    if _wide(text) <= _LINE:
         return text
-    short = text if len(text) <= 2 * _LINE else text[: 2 * _LINE - 1] + "…"
-    half = (len(short) + 1) // 2
-    return f"{short[:half]}\n{short[half:]}"
+    short = text
+    while _wide(short) > 2 * _LINE:
+        short = short.removesuffix("…")[:-1] + "…"
+    # After a mark or a space, if there is one near the middle; never before one.
+    places = [n for n in range(1, len(short)) if short[n] not in _MARKS and not short[n - 1 : n + 1].isascii()]
+    places = [n for n in places if max(_wide(short[:n]), _wide(short[n:])) <= _LINE] or [len(short) // 2]
+    half = min(places, key=lambda n: abs(_wide(short[:n]) - _wide(short[n:])) - 6 * (short[n - 1] in _MARKS))
+    return f"{short[:half].rstrip()}\n{short[half:].lstrip()}"
+
+
+def _wide(text: str) -> float:
+    """Characters as wide as a Chinese one."""
+    return sum(0.5 if ord(c) < 256 else 1.0 for c in text)
 
 
 def inside(color: Any) -> str:

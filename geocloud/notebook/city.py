@@ -151,7 +151,7 @@ class City:
     def process(self, process_id: str) -> Process:
         """A process to be called like a function; shown, it tells its inputs and outputs."""
         if process_id not in self._processes:
-            self._processes[process_id] = Process(self._client, process_id, _plain_frame)
+            self._processes[process_id] = Process(self._client, process_id, self._given)
         return self._processes[process_id]
 
     def run(
@@ -196,8 +196,16 @@ class City:
         frame = frame.copy()
         attrs = self._attrs(collection)
         del attrs["kinds"]
+        if "synthetic" in frame.columns:
+            attrs["synthetic"] = bool(frame["synthetic"].eq(True).any())
         frame.attrs = attrs
         return frame
+
+    def _given(self, document: dict[str, Any]) -> gpd.GeoDataFrame:
+        """Features that a process gives; those that say of which collection they are have its titles and codes."""
+        frame = _plain_frame(document["features"])
+        collection = document.get("collection")
+        return self.described(frame, collection) if isinstance(collection, str) else frame
 
     def _pages(self, path: str, params: dict[str, object], limit: int | None) -> list[dict[str, Any]]:
         """The features of all pages, or of as many as hold `limit`."""

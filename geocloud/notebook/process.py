@@ -17,7 +17,7 @@ from geocloud.notebook.values import sent
 
 __all__ = ["Job", "Process"]
 
-Framed = Callable[[list[dict[str, Any]]], Any]
+Framed = Callable[[dict[str, Any]], Any]
 # Seconds between two looks at a job: often at first, as most are done at once.
 _FIRST_S, _MOST_S = 0.05, 1.0
 _ENDED = ("successful", "failed", "dismissed")

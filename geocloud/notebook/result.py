@@ -75,7 +75,7 @@ class Result(Mapping[str, Any]):
     text, anything else a File.
     """
 
-    def __init__(self, job: Job, titles: Mapping[str, str], frame: Callable[[list[dict[str, Any]]], Any]) -> None:
+    def __init__(self, job: Job, titles: Mapping[str, str], frame: Callable[[dict[str, Any]], Any]) -> None:
         self.job = job
         self._titles, self._frame = dict(titles), frame
         self._kept: dict[str, Any] = {}
@@ -124,14 +124,14 @@ class Result(Mapping[str, Any]):
         )
 
 
-def read(name: str, data: bytes, headers: Message, frame: Callable[[list[dict[str, Any]]], Any]) -> Any:
+def read(name: str, data: bytes, headers: Message, frame: Callable[[dict[str, Any]], Any]) -> Any:
     """A body by its media type."""
     media_type = headers.get("content-type", "application/octet-stream")
     kind = media_type.partition(";")[0].strip().lower()
     if kind == "application/json" or kind.endswith("+json"):
         value = json.loads(data)
         if isinstance(value, dict) and value.get("type") == "FeatureCollection":
-            return frame(value["features"])
+            return frame(value)
         return value
     if kind == "text/csv":
         return _table(data, name)

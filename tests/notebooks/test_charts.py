@@ -164,3 +164,20 @@ def test_what_cannot_be_drawn_is_said(ask: Callable[[], Chart]) -> None:
     with pytest.raises(RequestError) as caught:
         ask()
     assert caught.value.zh != caught.value.en
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        ("区域交通设施用地", ["区域交通设施用地"]),
+        ("L2 城规建设用地,土规却非建设用地", ["L2 城规建设用地,", "土规却非建设用地"]),
+        ("需征求同意:土地利用总体规划为农用地或其他土地", ["需征求同意:土地利用总体", "规划为农用地或其他土地"]),
+        ("Public services and utilities of the region", ["Public services and utilities", "of the region"]),
+    ],
+)
+def test_long_labels_are_parted_where_people_would(text: str, lines: list[str]) -> None:
+    assert wrapped(text).split("\n") == lines
+
+
+def test_labels_beyond_two_lines_end_in_dots() -> None:
+    assert wrapped("甲" * 80).endswith("…") and max(map(len, wrapped("甲" * 80).split("\n"))) <= 15

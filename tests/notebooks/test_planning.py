@@ -5,19 +5,25 @@ from __future__ import annotations
 
 import os
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import geopandas as gpd
 import nbformat
+import pandas as pd
+import psycopg2
 import pytest
 from nbclient import NotebookClient
 from pypdf import PdfReader
 
+from geocloud.catalogue.keys import add_key
 from geocloud.db.cluster import Urls
-from geocloud.demo.plans import amendments
-from geocloud.notebook import City
+from geocloud.demo.plans import amendments, truth
+from geocloud.errors import RequestError
+from geocloud.notebook import City, charts
 from tests.notebooks.conftest import ROOT, Seen
 from tests.notebooks.planning import plans_server
 from tests.notebooks.test_h3_map import maps_shown
@@ -103,6 +109,25 @@ def test_plan_versions(server: str, city: City, tmp_path: Path, opened: Callable
     assert len(lines) == len(planted) + 1 and "净变化" not in lines[0]
 
 
+def test_conflicts(server: str, city: City, tmp_path: Path, opened: Callable[..., Seen]) -> None:
+    notebook = run("conflicts", server, tmp_path)
+    planted = truth("small")
+    two = city.run("plan-conflicts", plans=["planning.land_plan", "planning.master_plan"], outputs=["summary", "spots"])
+    own = [s for s in planted if s.rule in ("L1", "L2")]
+    assert len(two.spots) == two.summary["spots"] == len(own) and charts_shown(notebook) == 2
+    assert two.spots["tqmj"].sum() == pytest.approx(sum(s.area_m2 for s in own), rel=1e-4)
+    assert two.spots.attrs["synthetic"] is True and two.spots.crs.equals("OGC:CRS84")
+    kept = pd.read_csv(tmp_path / "conflicts.csv", encoding="utf-8-sig", dtype={"gzh": str})
+    assert kept.groupby("gzh").size().to_dict() == Counter(s.rule for s in planted)
+    assert len(gpd.read_file(tmp_path / "conflicts.geojson")) == len(kept) and len(
+        PdfReader(tmp_path / "conflicts.pdf").pages
+    )
+    whole, *close = asks_nobody([tmp_path / "conflicts.html", *sorted(tmp_path.glob("largest_*.html"))], opened)
+    assert whole.page.locator("path.feature").count() == len(own) and len(close) == 2
+    for seen in close:
+        assert seen.page.locator("path.spot").count() == 1 and seen.page.locator("path.feature").count() >= 1
+
+
 def test_guide_does_what_it_says(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     text = (ROOT / "docs/notebooks.md").read_text(encoding="utf-8")
@@ -114,3 +139,18 @@ def test_guide_does_what_it_says(server: str, tmp_path: Path, monkeypatch: pytes
         *(f"{name}.html" for name in ("components", "kinds", "points", "plan")), "check.pdf", "classes.png",
     }  # fmt: skip
     assert names["check"].fingerprint and names["stat"].csv["area_m2"].sum() > 0
+
+
+def test_spots_are_recorded_with_a_key_and_drawn(server: str, city: City, urls: Urls) -> None:
+    with pytest.raises(RequestError) as caught:
+        city.run("plan-conflicts", record=True)
+    assert caught.value.context["status"] == 401
+    conn = psycopg2.connect(urls.owner)
+    key = add_key(conn, "planner", ["planning.difference_spot"])
+    conn.close()
+    done = City(server, key=key).run("plan-conflicts", record=True, outputs=["summary"])
+    kept = city.features("planning.difference_spot", titles=True)
+    assert len(kept) == done.summary["spots"] == len(truth("small")) and set(kept["zt_title"]) == {"已发现"}
+    left = charts.open_by_day(kept["fxsj"], pd.Series([pd.NaT] * len(kept)))
+    assert left.iloc[-1] == len(kept)
+    assert charts.burn_down(left, deadline=kept["jzrq"].max(), synthetic=True)._repr_png_()[0][:4] == b"\x89PNG"
