@@ -51,8 +51,8 @@ def record_spots(urls: Urls) -> list[Recorded]:
             s = r.spot
             cur.execute(
                 "INSERT INTO planning.difference_spot (bsm, dkbh, cylxdm, tqmj, gh_a, gh_b, bsm_a, bsm_b, dl_a, dl_b, "
-                "gzh, zt, zrbm, jzrq, splx, synthetic, geom) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, "
-                "%s, %s, %s, true, ST_Multi(ST_GeomFromWKB(%s, 4490)))",
+                "gzh, zt, zrbm, jzrq, splx, source_id, geom) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, "
+                "%s, %s, %s, (SELECT source_id FROM planning.land_plan LIMIT 1), ST_Multi(ST_GeomFromWKB(%s, 4490)))",
                 (r.bsm, r.bsm, s.kind, s.area_m2, s.layer_a, s.layer_b, s.bsm_a, s.bsm_b, s.class_a, s.class_b,
                  s.rule, r.state, r.bureau, _FIRST_DAY + timedelta(days=i), r.sliver, shapely.to_wkb(s.geometry)),
             )  # fmt: skip
