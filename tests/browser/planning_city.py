@@ -9,6 +9,7 @@ from datetime import date, timedelta
 import psycopg2
 import shapely
 
+from geocloud import demo
 from geocloud.db.cluster import Urls
 from geocloud.demo.plans import Spot, truth
 
@@ -45,16 +46,22 @@ def record_spots(urls: Urls) -> list[Recorded]:
         made.append(Recorded(f"CY{i:04d}", spot, *given, None))
         if i % 4 == 0:
             made.append(Recorded(f"SP{i:04d}", spot, "found", given[1], "edge_offset"))
-    conn = psycopg2.connect(urls.writer)
+    conn = psycopg2.connect(urls.owner)
     with conn, conn.cursor() as cur:
+        cur.execute(
+            "INSERT INTO geocloud.source (layer, title_zh, title_en, licence, synthetic) "
+            "VALUES (%s, '合成示例图斑(非真实数据)', 'Synthetic spots (not real data)', 'CC0-1.0', true) RETURNING id",
+            (LAYER,),
+        )
+        source = cur.fetchone()[0]
         for i, r in enumerate(made):
             s = r.spot
             cur.execute(
                 "INSERT INTO planning.difference_spot (bsm, dkbh, cylxdm, tqmj, gh_a, gh_b, bsm_a, bsm_b, dl_a, dl_b, "
                 "gzh, zt, zrbm, jzrq, splx, source_id, geom) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, "
-                "%s, %s, %s, (SELECT source_id FROM planning.land_plan LIMIT 1), ST_Multi(ST_GeomFromWKB(%s, 4490)))",
-                (r.bsm, r.bsm, s.kind, s.area_m2, s.layer_a, s.layer_b, s.bsm_a, s.bsm_b, s.class_a, s.class_b,
-                 s.rule, r.state, r.bureau, _FIRST_DAY + timedelta(days=i), r.sliver, shapely.to_wkb(s.geometry)),
+                "%s, %s, %s, %s, ST_Multi(ST_GeomFromWKB(%s, 4490)))",
+                (r.bsm, r.bsm, s.kind, s.area_m2, s.layer_a, s.layer_b, s.bsm_a, s.bsm_b, s.class_a, s.class_b, s.rule,
+                 r.state, r.bureau, _FIRST_DAY + timedelta(days=i), r.sliver, source, shapely.to_wkb(s.geometry)),
             )  # fmt: skip
     conn.close()
     return made
@@ -62,7 +69,4 @@ def record_spots(urls: Urls) -> list[Recorded]:
 
 def remove_spots(urls: Urls) -> None:
     """Takes all spots out again."""
-    conn = psycopg2.connect(urls.writer)
-    with conn, conn.cursor() as cur:
-        cur.execute("DELETE FROM planning.difference_spot")
-    conn.close()
+    demo.clear(urls.owner, layers=[LAYER])

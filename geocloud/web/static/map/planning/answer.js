@@ -131,7 +131,7 @@ export function refusalOf(app, details, does) {
   const guesses = /** @type {any[]} */ (details.guesses ?? []);
   return h("div", { class: "refusal", role: "alert", "data-fault": details.fault ?? details.type ?? "" }, sign("refuse"),
     h("div", {}, h("p", { class: "verdict-word" }, details.fault ? t("用地范围不可用", "The site cannot be used") : t("未能体检", "The check was not made")),
-      h("p", {}, details.detail ?? details.title ?? String(details)),
+      h("p", {}, String(details.detail ?? details.title ?? details).replace(/^(用地范围不可用[:：]|The site cannot be used: )/, "")),
       details.gap_m && h("p", {}, t(`缺口 ${words.figure(details.gap_m)} 米`, `The gap is ${words.figure(details.gap_m)} m`)),
       details.todo && h("p", { class: "hint" }, details.todo),
       guesses.length > 0 && h("div", { class: "tool-buttons" }, ...guesses.map((guess) => h("button", { type: "button",

@@ -226,7 +226,8 @@ export class CheckTab {
     const { t } = this.#app;
     const last = await ended(this.#app, id, (status) => this.#tell(status), signal);
     if (last.status === "dismissed") throw { detail: t("体检已取消。", "The check was called off.") };
-    const [report, hits] = await Promise.all([result(this.#app, id, "report", signal), result(this.#app, id, "overlaps", signal)]);
+    const report = await result(this.#app, id, "report", signal);
+    const hits = await result(this.#app, id, "overlaps", signal);
     this.#now = { phase: "done", job: id, report, hits };
     this.#draw();
     this.render();

@@ -110,7 +110,7 @@ export class MatrixTab {
     const { total } = totals;
     const found = rows.length > 0;
     this.#grid.replaceChildren(found ? h("table", { class: "matrix" },
-      h("caption", { class: "hint" }, t("每格：处数，下为面积（公顷）。颜色越深面积越大。", "Each cell: spots, and hectares below. Darker is larger.")),
+      h("caption", { class: "hint" }, t("每格：处数，下为面积（公顷）。颜色越重面积越大。", "Each cell: spots, and hectares below. The stronger the colour, the larger.")),
       h("thead", {}, h("tr", {}, h("td"), ...columns.map((id) => h("th", { scope: "col", title: planTitle(this.#app, id) }, h("span", {}, planTitle(this.#app, id)))))),
       h("tbody", {}, ...rows.map((row) => h("tr", {}, h("th", { scope: "row" }, planTitle(this.#app, row)), ...columns.map((column) => cell(row, column)))))) : "");
     if (focused) /** @type {HTMLElement | null} */ (this.#grid.querySelector(`[data-cell="${focused}"]`))?.focus();

@@ -7,7 +7,7 @@ const ICON = "M4 5l6-1.5 4 1.5 6-1.5v15L14 20l-4-1.5L4 20zM7.5 12.5l3 3 6-6.5";
  * The tool `planning`; the address holds `plan` (the tab), `site` and `job` (a check), `spots` (the filter of spots).
  * @param {import("../types.js").App} app
  */
-export default async function install(app) {
+export default function install(app) {
   /** @type {import("../planning/panel.js").Panel | null} */
   let panel = null;
   let open = false;
@@ -27,11 +27,20 @@ export default async function install(app) {
     },
   });
 
+  /** @type {Promise<void> | null} */
+  let loading = null;
+
+  async function load() {
+    const { Panel } = await import("../planning/panel.js");
+    panel = new Panel(app, () => tool.off());
+  }
+
   async function turnOn() {
     try {
-      panel ??= new (await import("../planning/panel.js")).Panel(app, () => tool.off());
-      if (open) panel.open();
+      await (loading ??= load());
+      if (open) panel?.open();
     } catch (error) {
+      loading = null;
       tool.off();
       app.problem(error, app.t("规划面板未能打开", "The planning panel could not be opened"));
     }
@@ -42,8 +51,5 @@ export default async function install(app) {
     else tool.off();
   };
   app.state.subscribe("plan", follow);
-  if (app.state.get("plan")) {
-    follow();
-    await turnOn();
-  }
+  if (app.state.get("plan")) follow();
 }
