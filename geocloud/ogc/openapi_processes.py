@@ -8,6 +8,7 @@ from geocloud.ogc.context import Context, Document
 __all__ = ["paths"]
 
 _JSON = "application/json"
+_F = {"$ref": "#/components/parameters/f"}
 _LANG = {"$ref": "#/components/parameters/lang"}
 
 
@@ -16,17 +17,16 @@ def paths(ctx: Context) -> Document:
     say = ctx.say
     process = _in_path("processID", say("处理标识", "Id of the process"))
     job = _in_path("jobID", say("作业编号", "Id of the job"), "uuid")
-    f = {"$ref": "#/components/parameters/f"}
     listed = {
         "name": "limit", "in": "query", "required": False, "schema": {"type": "integer", "minimum": 1, "maximum": 500},
     }  # fmt: skip
     return {
-        "/processes": _get(ctx, "getProcesses", say("全部处理", "All processes"), [f, _LANG], missing=False),
-        "/processes/{processID}": _get(ctx, "getProcess", say("一个处理", "One process"), [process, f, _LANG]),
+        "/processes": _get(ctx, "getProcesses", say("全部处理", "All processes"), [_F, _LANG], missing=False),
+        "/processes/{processID}": _get(ctx, "getProcess", say("一个处理", "One process"), [process, _F, _LANG]),
         "/processes/{processID}/execution": {"post": _execute(ctx, process)},
-        "/jobs": _get(ctx, "getJobs", say("作业列表", "Jobs, the newest first"), [listed, f, _LANG], missing=False),
+        "/jobs": _get(ctx, "getJobs", say("作业列表", "Jobs, the newest first"), [listed, _F, _LANG], missing=False),
         "/jobs/{jobID}": {
-            **_get(ctx, "getJob", say("作业状态", "Status of a job"), [job, f, _LANG]),
+            **_get(ctx, "getJob", say("作业状态", "Status of a job"), [job, _F, _LANG]),
             "delete": _operation(ctx, "dismissJob", say("取消作业", "Call a job off"), [job, _LANG]),
         },
         "/jobs/{jobID}/results": _get(ctx, "getResults", say("作业结果", "Results of a job"), [job, _LANG], other=True),
@@ -88,6 +88,8 @@ def _operation(
     ctx: Context, name: str, summary: str, parameters: list[Document], *, missing: bool = True, other: bool = False
 ) -> Document:
     content: Document = {_JSON: {"schema": {"type": "object"}}}
+    if _F in parameters:
+        content["text/html"] = {"schema": {"type": "string"}}
     if other:
         content = {"*/*": {"schema": {}}}
     responses: Document = {

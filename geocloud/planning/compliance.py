@@ -28,7 +28,7 @@ from geocloud.planning.compliance_read import COUNTY, REGISTER, Held, read_held
 from geocloud.planning.compliance_rules import Pack, Rule
 from geocloud.planning.site import Site
 
-__all__ = ["Checked", "check_site"]
+__all__ = ["Checked", "areal", "check_site", "fingerprint", "valid_at", "without_noise"]
 
 _RANK = {"refuse": 3, "consent": 2, "note": 1, "clear": 0}
 # Square metres below which a part of a site that no plan covers is rounding.
@@ -48,7 +48,7 @@ class Checked:
 def check_site(run: Run, site: Site, pack: Pack, valid: str | None = None, asof: str | None = None) -> Checked:
     """Checks a site by a pack. `valid` is a day (its end in Beijing) or an instant, today if unset; `asof` what was
     believed then. Raises InvalidParameter for either."""
-    day, instant = _valid(valid)
+    day, instant = valid_at(valid)
     believed = read_moment(None, asof).believed
     rules = [r for r in pack.rules if r.holds(day)]
     held = read_held(run, site, rules, instant, believed, run.settings.site.site_search_m)
@@ -76,7 +76,8 @@ def fingerprint(document: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _valid(text: str | None) -> tuple[date, datetime]:
+def valid_at(text: str | None) -> tuple[date, datetime]:
+    """The day and the instant `datetime` stands for: a day at its end in Beijing, today if unset."""
     day = datetime.now(BEIJING).date() if text is None else parse_date(text)
     if day is not None:
         end = datetime(day.year, day.month, day.day, tzinfo=BEIJING) + timedelta(days=1, microseconds=-1)
@@ -113,11 +114,12 @@ def _pieces(shapes: NDArray[Any], site: Any) -> NDArray[Any]:
     """Parts of features within the site, polygons only."""
     out = np.empty(len(shapes), dtype=object)
     for i, shape in enumerate(shapes):
-        out[i] = _areal(shape if shapely.contains_properly(site, shape) else shapely.intersection(shape, site))
+        out[i] = areal(shape if shapely.contains_properly(site, shape) else shapely.intersection(shape, site))
     return out
 
 
-def _areal(shape: Any) -> Any:
+def areal(shape: Any) -> Any:
+    """What of a shape is polygons."""
     if shape.geom_type in ("Polygon", "MultiPolygon"):
         return shape
     return shapely.union_all([p for p in shapely.get_parts(shape) if p.geom_type in ("Polygon", "MultiPolygon")])
@@ -167,8 +169,8 @@ def _answer(
         return answer, None
     own = held.matches[rule.number]
     found = shapely.union_all(cut[rule.layer][own]) if own.any() else shapely.Polygon()
-    shape = _areal(shapely.difference(covered, found)) if rule.test == "outside" else _areal(found)
-    solid, noise = _without_noise(shape, exact)
+    shape = areal(shapely.difference(covered, found)) if rule.test == "outside" else areal(found)
+    solid, noise = without_noise(shape, exact)
     area = _area(solid)
     share = area / site.area_m2
     near = _nearest(held.shapes[own], site, rule.distance_m or run.settings.site.site_search_m)
@@ -206,7 +208,7 @@ def _area(shape: Any) -> float:
     return float(straight_areas(np.array([shape], dtype=object))[0])
 
 
-def _without_noise(shape: Any, exact: float) -> tuple[Any, float]:
+def without_noise(shape: Any, exact: float) -> tuple[Any, float]:
     """The shape without parts whose mean width (twice area by outline) is within the plan's accuracy; their area."""
     parts = shapely.get_parts(shape)
     if exact <= 0 or len(parts) == 0:
@@ -295,10 +297,10 @@ def _districts(piece: Any, area: float, counties: Held | None) -> list[tuple[str
             return [(str(facts.get("code") or ""), area)]
     out, rest = [], piece
     for shape, facts in zip(counties.shapes, counties.facts, strict=True):
-        part = _area(_areal(shapely.intersection(rest, shape)))
+        part = _area(areal(shapely.intersection(rest, shape)))
         if part > 0:
             out.append((str(facts.get("code") or ""), part))
-            rest = _areal(shapely.difference(rest, shape))
+            rest = areal(shapely.difference(rest, shape))
     left = _area(rest)
     return [*out, ("", left)] if left > 0 else out
 

@@ -21,7 +21,7 @@ from geocloud.jobs.run import Run
 from geocloud.planning.compliance_rules import Rule
 from geocloud.planning.site import Site
 
-__all__ = ["COUNTY", "REGISTER", "Held", "read_held"]
+__all__ = ["COUNTY", "REGISTER", "Held", "moment_of", "read_held"]
 
 REGISTER = "planning.plan_area"
 COUNTY = "base.county"
@@ -53,7 +53,7 @@ def read_held(
     for k, (layer_id, one) in enumerate(held.items()):
         own = [r for r in rules if r.layer == layer_id]
         reach = max((r.distance_m or (search_m if r.search else 0.0) for r in own), default=0.0)
-        parts += _part(run, binder, k, one.layer, own, site, reach, _moment(one.layer, valid, believed))
+        parts += _part(run, binder, k, one.layer, own, site, reach, moment_of(one.layer, valid, believed))
     sql = f"WITH site AS MATERIALIZED (SELECT {shape} AS g) {' UNION ALL '.join(parts)}"
     rows = run.rows(sql, binder)
     keys = list(held)
@@ -62,7 +62,8 @@ def read_held(
     return held
 
 
-def _moment(layer: Layer, valid: datetime, believed: datetime | None) -> Moment:
+def moment_of(layer: Layer, valid: datetime, believed: datetime | None) -> Moment:
+    """The moment a layer is read at: now, plainly, where no other date shows anything else."""
     if believed is None and not layer.state.dated and not layer.state.timed:
         return Moment()
     return Moment(TimeRange(valid, valid), believed)

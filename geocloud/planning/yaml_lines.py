@@ -50,7 +50,7 @@ def read_model(
     except ValidationError as exc:
         first = exc.errors()[0]
         place, said = tuple(first["loc"]), first["msg"].removeprefix("Value error, ")
-        line = next((lines[place[:n]] for n in range(len(place), -1, -1) if place[:n] in lines), 1)
+        line = lines.get(_within(lines, place), 1)
         if not place and blame is not None:
             line = blame(raw, lines, said) or line
         where = ".".join(str(p) for p in place)
@@ -64,6 +64,14 @@ def wrong(path: Path, line: int, en: str, zh: str, todo_en: str, todo_zh: str) -
         f"{path}, line {line}: {en}.", f"{path} 第 {line} 行:{zh}。", todo_en=todo_en, todo_zh=todo_zh,
         file=str(path), line=line,
     )  # fmt: skip
+
+
+def _within(lines: Lines, place: tuple[Any, ...]) -> tuple[str | int, ...]:
+    """The nearest place that the file has; the tags that pydantic puts into the place of a union are passed over."""
+    at: tuple[str | int, ...] = ()
+    for part in place:
+        at = (*at, part) if (*at, part) in lines else at
+    return at
 
 
 def lines_of(node: Any, place: tuple[str | int, ...] = ()) -> dict[tuple[str | int, ...], int]:

@@ -17,8 +17,10 @@ from docx.shared import Mm, Pt, RGBColor
 from geocloud.reports.model import (
     COLOURS,
     SIGNS,
+    Bars,
     Block,
     Callout,
+    Column,
     Facts,
     Finding,
     Heading,
@@ -94,6 +96,9 @@ def _add(document: Any, block: Block, report: Report) -> None:
             document.add_picture(io.BytesIO(map_png(block, report.language)), width=Mm(170))
         case Table():
             _table(document, block)
+        case Bars():
+            columns = (Column("", share=0.8), Column(block.title, "right", share=0.2))
+            _table(document, Table(columns, tuple((b.label, b.value) for b in block.items)))
         case Finding():
             document.add_heading(f"{block.number} {block.title}", 2)
             _said(document, block.tone, block.verdict, 11)

@@ -10,6 +10,7 @@ from geocloud.reports.maps import map_svg
 from geocloud.reports.model import (
     COLOURS,
     SIGNS,
+    Bars,
     Block,
     Callout,
     Facts,
@@ -44,6 +45,10 @@ padding:8px 12px;margin:16px 0}.finding{border-top:2px solid var(--tone);margin-
 grid-template-columns:7em 1fr;gap:4px 12px;font-size:14px}dt{color:var(--quiet)}dd{margin:0}.sign{display:inline-block;
 width:1.5em;height:1.5em;line-height:1.5em;border-radius:50%;background:var(--tone);color:#fff;text-align:center}
 .word{background:var(--tone);color:#fff;border-radius:6px;padding:0 8px;float:right}
+.bars{display:grid;grid-template-columns:minmax(0,2fr) minmax(60px,1fr) auto;gap:6px 12px;align-items:center;
+font-size:14px;font-variant-numeric:tabular-nums;margin:8px 0 16px}.bars p{grid-column:1/-1;margin:0;font-weight:600}
+.bars i{display:block;height:10px;border-radius:3px;background:var(--hair)}.bars i b{display:block;height:100%;
+border-radius:3px;background:#1c6e8c}
 @media(max-width:600px){main{padding:16px}dl{grid-template-columns:1fr}dt{margin-top:4px}}
 @media print{body{background:none}main{max-width:none;padding:0}thead{display:table-header-group}
 tr,figure{break-inside:avoid}}
@@ -102,6 +107,8 @@ def _block(block: Block, language: Language) -> str:  # noqa: PLR0911  one a kin
             return f"<figure>{map_svg(block, language)}</figure>"
         case Table():
             return _table(block)
+        case Bars():
+            return _bars(block)
         case Finding():
             head = (
                 f'<h3><span class="sign">{SIGNS[block.tone]}</span> {e(block.number)} {e(block.title)} '
@@ -109,6 +116,14 @@ def _block(block: Block, language: Language) -> str:  # noqa: PLR0911  one a kin
             )
             inner = "".join(_block(b, language) for b in block.blocks)
             return f'<section class="finding {block.tone}">{head}{_lines(block.lines)}{inner}</section>'
+
+
+def _bars(bars: Bars) -> str:
+    out = ['<div class="bars">', f"<p>{escape(bars.title)}</p>" if bars.title else ""]
+    for b in bars.items:
+        drawn = "" if b.share is None else f'<i><b style="width:{100 * b.share:.1f}%"></b></i>'
+        out.append(f'<span>{escape(b.label)}</span><span>{drawn}</span><span class="right">{escape(b.value)}</span>')
+    return "".join([*out, "</div>"])
 
 
 def _table(table: Table) -> str:

@@ -61,9 +61,10 @@ def map_svg(found: Map, language: Language = "zh") -> str:
     out = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH:.0f} {whole:.0f}" width="{_WIDTH:.0f}" '
         f'height="{whole:.0f}" font-family="{FONT}" role="img"><title>{escape(found.caption or "map")}</title>',
-        f'<defs><clipPath id="f"><rect width="{_WIDTH:.0f}" height="{height:.1f}"/></clipPath>',
+        # A page holds several maps, and names are those of the whole page.
+        f'<defs><clipPath id="f{height:.0f}"><rect width="{_WIDTH:.0f}" height="{height:.1f}"/></clipPath>',
         *hatches.values(),
-        f'</defs><rect width="{_WIDTH:.0f}" height="{height:.1f}" fill="{_LAND}"/><g clip-path="url(#f)">',
+        f'</defs><rect width="{_WIDTH:.0f}" height="{height:.1f}" fill="{_LAND}"/><g clip-path="url(#f{height:.0f})">',
         *parts,
         *words,
         "</g>",

@@ -12,6 +12,8 @@ from geocloud.errors import Language
 __all__ = [
     "COLOURS",
     "SIGNS",
+    "Bar",
+    "Bars",
     "Block",
     "Callout",
     "Column",
@@ -101,6 +103,23 @@ class Table:
 
 
 @dataclass(frozen=True, slots=True)
+class Bar:
+    """A share from 0 to 1 as a length, its label, the value as written; None is told as not judged, with no bar."""
+
+    label: str
+    share: float | None
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Bars:
+    """Bars below one another, all of one scale."""
+
+    items: tuple[Bar, ...]
+    title: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Look:
     """How geometries are drawn: colours as #rrggbb, line width in points, hatching, dashes in points."""
 
@@ -153,7 +172,7 @@ class Finding:
     blocks: tuple[Block, ...] = ()
 
 
-Block = Heading | Paragraph | Callout | Facts | Table | Map | Finding
+Block = Heading | Paragraph | Callout | Facts | Table | Bars | Map | Finding
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,3 +53,13 @@ def test_a_picture_has_the_colour_of_its_site() -> None:
     image = Image.open(io.BytesIO(map_png(Map((MapLayer([SITE], RED, "用地"),))))).convert("RGB")
     middle = image.getpixel((image.width // 2, int(image.width * 0.26)))
     assert middle == (0xB3, 0x37, 0x2F)
+
+
+def test_maps_of_one_page_are_each_cut_to_their_own_frame() -> None:
+    page = "".join(map_svg(Map((MapLayer([SITE], RED),), height_mm=h)) for h in (90.0, 50.0))
+    heights: dict[str, set[str]] = {}
+    for name, height in re.findall(r'<clipPath id="(\w+)"><rect width="480" height="([\d.]+)"', page):
+        heights.setdefault(name, set()).add(height)
+    assert len(heights) == 2
+    assert all(len(h) == 1 for h in heights.values())
+    assert set(re.findall(r"clip-path=\"url\(#(\w+)\)", page)) == set(heights)
