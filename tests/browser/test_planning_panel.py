@@ -17,7 +17,7 @@ from playwright.sync_api import Page
 
 from geocloud.jobs.worker import Links, supervise
 from geocloud.sectors import registry
-from tests.browser.conftest import PHONE, Demo, Open, Tab
+from tests.browser.conftest import PHONE, Demo, Open
 from tests.browser.planning_city import LAYER, Recorded, record_spots, remove_spots
 from tests.jobs.conftest import settings_of, stop_workers
 from tests.web.conftest import run_server
@@ -25,6 +25,8 @@ from tests.web.conftest import run_server
 WIDE = (1400, 900)
 AT = "at=14.00/36.45000/115.98000"
 SITE = f"{AT}&plan=check&site=area/115.972,36.442/115.988,36.443/115.987,36.457/115.971,36.456"
+# Metres that lie in the city in no zone's system.
+FLAT = [(587800, 4035000), (588000, 4035000), (588000, 4035600), (587800, 4035600)]
 # Its outline crosses itself in the middle.
 BOW = f"{AT}&plan=check&site=area/115.97,36.44/115.99,36.46/115.99,36.44/115.97,36.46"
 
@@ -46,7 +48,7 @@ def planned(demo_city: Demo, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     spots = record_spots(urls)
     links = Links(urls.jobs, urls.reader, urls.writer)
     workers = multiprocessing.get_context("spawn").Process(
-        target=supervise, args=(settings_of(), links, registry.processes)
+        target=supervise, args=(settings_of(job_memory_mb=2048), links, registry.processes)
     )
     workers.start()
     for base in run_server(urls.reader, tmp_path_factory.mktemp("home"), urls.writer, urls.jobs):
@@ -68,7 +70,9 @@ def cells(page: Page) -> dict[frozenset[str], tuple[int, float]]:
     """Count and square metres by pair of plans."""
     page.wait_for_selector(".matrix")
     page.wait_for_selector(".matrix-scroll:not([aria-busy])")
-    found = page.locator(".cell").evaluate_all("cells => cells.map((c) => [c.dataset.cell, c.dataset.count, c.dataset.area])")
+    found = page.locator(".cell").evaluate_all(
+        "cells => cells.map((c) => [c.dataset.cell, c.dataset.count, c.dataset.area])"
+    )
     return {frozenset(key.split("*")): (int(count), float(area)) for key, count, area in found}
 
 
@@ -101,15 +105,16 @@ def test_a_drawn_site_is_checked_and_the_answer_is_that_of_the_service(open_map:
     assert page.inner_text(".verdict-word") == word[report["verdict"]]
     for rule in report["rules"]:
         shown = page.locator(f"[data-group={rule['verdict']}] [data-rule={rule['number']}]")
-        assert float(shown.get_attribute("data-overlap")) == rule["overlap_m2"]
-        assert rule["title"]["zh"] in shown.text_content()
-        assert "示例" in shown.text_content()
+        assert float(shown.get_attribute("data-overlap") or "nan") == rule["overlap_m2"]
+        said = shown.text_content() or ""
+        assert rule["title"]["zh"] in said
+        assert "示例" in said
     drawn = tab.app("(await app.map.getSource('tool:planning:hits').getData()).features.map((f) => f.properties)")
     assert drawn == [f["properties"] for f in hits["features"]]
     assert page.locator("[data-group=clear]").get_attribute("open") is None
     kinds = {"pdf": "application/pdf", "page": "text/html", "docx": "application/vnd.openxml"}
     for output, kind in kinds.items():
-        answer = planned.get(page.locator(f"[data-output={output}]").get_attribute("href"))
+        answer = planned.get(page.locator(f"[data-output={output}]").get_attribute("href") or "")
         assert answer.headers["content-type"].startswith(kind)
 
     again = open_map(page.url.partition("#")[2], base=planned.base, size=WIDE).page
@@ -160,7 +165,7 @@ def test_a_file_of_boundary_points_is_checked(open_map: Open, planned: Planned) 
     page.click("[data-value=file]")
     ring = [[115.98, 36.45], [115.982, 36.45], [115.982, 36.452], [115.98, 36.452], [115.98, 36.45]]
     text = json.dumps({"type": "Polygon", "coordinates": [ring]})
-    page.set_input_files("[data-act=file]", {"name": "用地.geojson", "mimeType": "", "buffer": text.encode()})
+    page.set_input_files("[data-act=file-input]", {"name": "用地.geojson", "mimeType": "", "buffer": text.encode()})
     page.wait_for_selector("[data-act=run]:enabled")
     page.fill("[data-act=subject]", "试验项目")
     checked(page)
@@ -171,6 +176,23 @@ def test_a_file_of_boundary_points_is_checked(open_map: Open, planned: Planned) 
     assert "试验项目" in planned.get(f"/jobs/{job}/results/page").text
     west, south, east, north = tab.app("app.map.getBounds().toArray().flat()")
     assert west < 115.98 < 115.982 < east and south < 36.45 < 36.452 < north
+
+
+def test_a_file_whose_coordinate_system_is_not_known_may_name_it(open_map: Open, planned: Planned) -> None:
+    tab = open_map(f"{AT}&plan=check&lang=en", base=planned.base, size=WIDE, tolerant=True)
+    page = tab.page
+    page.click("[data-value=file]")
+    points = "\n".join(f"J{i},{y},{x}" for i, (x, y) in enumerate(FLAT, 1))
+    page.set_input_files("[data-act=file-input]", {"name": "a.txt", "mimeType": "", "buffer": points.encode()})
+    page.click("[data-act=run]:enabled")
+    page.wait_for_selector("[data-fault$=crs-undecided]")
+    page.fill("[data-act=crs]", "epsg:4549")
+    with page.expect_request("**/execution*") as asked:
+        page.press("[data-act=crs]", "Enter")
+    assert (asked.value.post_data_json or {})["inputs"]["crs"] == "EPSG:4549"
+    # In that system it lies elsewhere, and is refused with its place.
+    page.wait_for_selector("[data-fault=outside-city]")
+    assert {c for c in tab.seen.complaints if "400" not in c} == set()
 
 
 def test_a_check_under_way_can_be_called_off(open_map: Open, planned: Planned) -> None:
@@ -294,11 +316,13 @@ WEAK = """() => {
   const rgb = (c) => { canvas.fillStyle = '#000'; canvas.clearRect(0, 0, 1, 1); canvas.fillStyle = c;
     canvas.fillRect(0, 0, 1, 1); return [...canvas.getImageData(0, 0, 1, 1).data]; };
   const light = (c) => { const [r, g, b] = rgb(c).map((v) => v / 255)
-    .map((v) => (v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)); return 0.2126 * r + 0.7152 * g + 0.0722 * b; };
+    .map((v) => (v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4));
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b; };
   const ground = (e) => { for (; e; e = e.parentElement) { const c = getComputedStyle(e).backgroundColor;
     if (rgb(c)[3] === 255) return c; } return '#fff'; };
-  return [...document.querySelectorAll('.plan *')].filter((e) => [...e.childNodes].some((n) => n.nodeType === 3 && n.data.trim()) &&
-    e.checkVisibility() && !e.matches(':disabled')).map((e) => {
+  const own = (e) => [...e.childNodes].some((n) => n.nodeType === 3 && n.data.trim());
+  const all = [...document.querySelectorAll('.plan *')];
+  return all.filter((e) => own(e) && e.checkVisibility() && !e.matches(':disabled')).map((e) => {
     const [a, b] = [light(getComputedStyle(e).color), light(ground(e))].sort((x, y) => y - x);
     return [e.className, e.textContent.trim().slice(0, 20), (a + 0.05) / (b + 0.05)]; }).filter((x) => x[2] < 4.5);
 }"""
@@ -329,7 +353,9 @@ def test_on_a_phone_nothing_is_wider_than_the_screen(open_map: Open, planned: Pl
     for name, there in (("check", ".answer"), ("matrix", ".matrix"), ("spots", ".burn")):
         page.click(f"[data-tab={name}]")
         page.wait_for_selector(there)
-        wide = page.evaluate("(() => { const i = document.getElementById('inspector'); return [i.scrollWidth, innerWidth]; })()")
+        wide = page.evaluate(
+            "(() => { const i = document.getElementById('inspector'); return [i.scrollWidth, innerWidth]; })()"
+        )
         assert wide[0] <= wide[1], name
         small = page.locator(".plan-tabs button, .cell, .rule-head, .spot").evaluate_all(
             "all => all.filter((e) => e.checkVisibility() && e.getBoundingClientRect().height < 40).length"

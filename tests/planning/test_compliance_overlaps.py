@@ -41,7 +41,8 @@ def run(urls: Urls) -> Iterator[Run]:
 
 def site_of(number: str) -> Site:
     at = shapely.point_on_surface(next(s.geometry for s in SPOTS if s.rule == number))
-    return read_site(shapely.geometry.mapping(shapely.box(at.x - 3e-3, at.y - 3e-3, at.x + 3e-3, at.y + 3e-3)), SETTINGS)
+    square = shapely.box(at.x - 3e-3, at.y - 3e-3, at.x + 3e-3, at.y + 3e-3)
+    return read_site(shapely.geometry.mapping(square), SETTINGS)
 
 
 @pytest.mark.parametrize("planted", ["L1", "F1", "E1", "R1"])

@@ -121,6 +121,22 @@ function ruleOf(app, rule, verdict, pick, heads) {
 }
 
 /**
+ * A field to name the coordinate system in.
+ * @param {App} app
+ * @param {(crs: string) => void} name
+ */
+function systemField(app, name) {
+  const { t } = app;
+  const field = /** @type {HTMLInputElement} */ (h("input", { type: "text", placeholder: "EPSG:4548", "data-act": "crs", required: true,
+    pattern: "\\s*[A-Za-z]+:\\d+\\s*", title: "EPSG:4548" }));
+  return h("form", { class: "system", onsubmit: (/** @type {Event} */ event) => {
+    event.preventDefault();
+    name(field.value.trim().toUpperCase());
+  } }, h("label", { class: "tool-field" }, h("span", {}, t("指明坐标系", "Name the coordinate system")), field),
+  h("button", { type: "submit" }, t("再查一次", "Check again")));
+}
+
+/**
  * Why a site was refused, as the service says it.
  * @param {App} app
  * @param {any} details Problem details.
@@ -133,9 +149,10 @@ export function refusalOf(app, details, does) {
     h("div", {}, h("p", { class: "verdict-word" }, details.fault ? t("用地范围不可用", "The site cannot be used") : t("未能体检", "The check was not made")),
       h("p", {}, String(details.detail ?? details.title ?? details).replace(/^(用地范围不可用[:：]|The site cannot be used: )/, "")),
       details.gap_m && h("p", {}, t(`缺口 ${words.figure(details.gap_m)} 米`, `The gap is ${words.figure(details.gap_m)} m`)),
-      details.todo && h("p", { class: "hint" }, details.todo),
-      guesses.length > 0 && h("div", { class: "tool-buttons" }, ...guesses.map((guess) => h("button", { type: "button",
-        "data-crs": guess.crs, onclick: () => does.name(guess.crs) }, `${t("按", "Take as")} ${guess.crs}`))),
+      details.todo && h("p", { class: "hint" }, details.todo, details.id ? ` ${details.id}` : ""),
+      guesses.length > 0 && h("div", { class: "tool-buttons" }, ...guesses.map((guess) => h("button", { type: "button", class: "tool-button",
+        "data-crs": guess.crs, onclick: () => does.name(guess.crs) }, `${t("按", "Take as")} ${words.text(guess.name) || guess.crs}`))),
+      String(details.type ?? "").endsWith("crs-undecided") && systemField(app, does.name),
       details.place && h("div", { class: "actions" }, h("button", { type: "button", class: "plain", "data-act": "place",
         onclick: () => does.show(details.place) }, icon(ICONS.target), t("查看出错位置", "Show the place")))));
 }

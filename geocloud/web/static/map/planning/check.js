@@ -124,9 +124,7 @@ export class CheckTab {
         ? [...(this.#sketch.done ? [] : [h("p", { class: "tool-hint" },
           t("在地图上点出用地各角，双击或回车结束。", "Click the corners of the site; a double click or Enter ends."))]),
         drawButtons(this.#app, this.#sketch)]
-        : [labelled(t("SHP（zip）、DXF、GeoJSON、KML、GPKG，或界址点 TXT、CSV", "SHP (zip), DXF, GeoJSON, KML, GPKG, or boundary points as TXT, CSV"),
-          h("input", { type: "file", accept: FILES, "data-act": "file", onchange: (/** @type {any} */ e) => this.#read(e.target.files[0]) })),
-        ...(this.#file ? [h("p", { class: "tool-hint" }, `${this.#file.name} · ${words.figure(this.#file.bytes / 1024)} kB`)] : [])];
+        : [this.#fileField()];
       const subject = h("input", { type: "text", maxlength: 200, value: this.#subject, "data-act": "subject",
         placeholder: t("可不填，写入报告", "If wanted, for the report"),
         oninput: (/** @type {any} */ e) => { this.#subject = e.target.value; } });
@@ -140,6 +138,25 @@ export class CheckTab {
         button(t("开始体检", "Check it"), () => this.#run(), { "data-act": "run", class: "tool-button primary", disabled: !this.#ready() }));
     }
     if (key) /** @type {HTMLElement | null} */ (this.#form.querySelector(`[data-act="${key}"], [data-value="${key}"]`))?.focus();
+  }
+
+  /** A button in the page's language in place of the browser's own; a file may also be dropped on it. */
+  #fileField() {
+    const { t, words } = this.#app;
+    const input = /** @type {HTMLInputElement} */ (h("input", { type: "file", accept: FILES, hidden: true, "data-act": "file-input",
+      onchange: () => this.#read(input.files?.[0]) }));
+    const box = h("div", { class: "file-box" }, input,
+      button(this.#file ? t("换一个文件", "Another file") : t("选择文件…", "Choose a file …"), () => input.click(), { "data-act": "file" }),
+      h("span", { class: this.#file ? "file-name" : "hint" }, this.#file ? `${this.#file.name} · ${words.figure(this.#file.bytes / 1024)} kB`
+        : t("或拖到这里", "or drop it here")),
+      h("p", { class: "hint" }, t("SHP（zip）、DXF、GeoJSON、KML、GPKG，或界址点 TXT、CSV",
+        "SHP (zip), DXF, GeoJSON, KML, GPKG, or boundary points as TXT or CSV")));
+    box.addEventListener("dragover", (event) => event.preventDefault());
+    box.addEventListener("drop", (event) => {
+      event.preventDefault();
+      this.#read(event.dataTransfer?.files[0]);
+    });
+    return box;
   }
 
   #ready() {

@@ -4,6 +4,7 @@
 import { boxOf, valueText } from "../cards.js";
 import { h, icon, ICONS } from "../dom.js";
 import { copyable } from "../tools/kit.js";
+import { burnLine } from "./burndown.js";
 import { COMMAND } from "./matrix.js";
 import { emptyText, ENDED, LAYER, planTitle } from "./spots.js";
 
@@ -22,6 +23,7 @@ export class ListTab {
   #control = new AbortController();
   #top = h("div");
   #chart = h("div");
+  #over = h("div");
   #list = h("ol", { class: "spots" });
   #foot = h("div");
 
@@ -34,7 +36,7 @@ export class ListTab {
     this.#app = app;
     this.#spots = spots;
     this.#matrix = matrix;
-    this.body.append(this.#top, this.#chart, this.#list, this.#foot);
+    this.body.append(this.#top, this.#chart, this.#over, this.#list, this.#foot);
     spots.on(() => { if (this.#isOpen) this.#load(); });
     app.state.subscribe(`f.${LAYER}`, () => { if (this.#isOpen) this.#load(); });
     app.state.subscribe("sel", () => this.#mark());
@@ -74,6 +76,7 @@ export class ListTab {
       if (signal.aborted) return;
       if (!page.features.length && !(await this.#spots.any(signal))) {
         this.#chart.replaceChildren(emptyText(this.#app, copyable(this.#app, COMMAND)));
+        this.#over.replaceChildren();
         this.#list.replaceChildren();
         this.#foot.replaceChildren();
         return;
@@ -82,7 +85,7 @@ export class ListTab {
       this.#more(page);
       if (!page.features.length) this.#foot.replaceChildren(h("p", { class: "tool-hint" }, t("没有符合条件的图斑。可换部门或状态。", "No spot fits. Choose another bureau or state.")));
       this.#mark();
-      await this.#progress(signal);
+      await Promise.all([this.#progress(signal), this.#line(signal)]);
     } catch (error) {
       if (!signal.aborted) this.#foot.replaceChildren(h("p", { class: "wrong" }, /** @type {Error} */ (error).message));
     } finally {
@@ -143,8 +146,8 @@ export class ListTab {
       if (box) this.#app.view.fit(box);
       pick.focus({ preventScroll: true });
     } },
-    h("span", { class: "spot-head" }, h("b", {}, p.dkbh ?? p.bsm ?? String(feature.id)), h("span", {}, value("cylxdm")),
-      h("b", { class: "num" }, words.area(p.tqmj ?? 0))),
+    h("span", { class: "spot-head" }, h("b", {}, p.dkbh ?? p.bsm ?? String(feature.id)), h("b", { class: "num" }, words.area(p.tqmj ?? 0))),
+    h("span", {}, value("cylxdm")),
     h("span", { class: "spot-sides" }, side(p.gh_a, p.dl_a), side(p.gh_b, p.dl_b)),
     h("span", { class: "spot-foot" }, h("span", { class: "spot-state", "data-state": p.zt ?? "found" }, value("zt") || t("已发现", "Found")),
       p.splx && p.splx !== "none" && h("span", {}, value("splx")), h("span", {}, value("zrbm")),
@@ -158,6 +161,13 @@ export class ListTab {
     for (const row of this.#list.querySelectorAll("[data-fid]")) {
       row.setAttribute("aria-pressed", String(selected.has(`${LAYER}/${/** @type {HTMLElement} */ (row).dataset.fid}`)));
     }
+  }
+
+  /** The line of open spots over time; a server without workers has none. @param {AbortSignal} signal */
+  async #line(signal) {
+    const line = await burnLine(this.#app, this.#spots.bureau, this.#spots.changes).catch(() => null);
+    if (signal.aborted) return;
+    this.#over.replaceChildren(line ?? "");
   }
 
   /** Spots of all states by state: how far the work is. @param {AbortSignal} signal */

@@ -25,6 +25,8 @@ export class Spots {
   /** @type {[string, string] | null} Two plans. */
   cell = null;
   slivers = false;
+  /** How often spots have changed since the page was opened. */
+  changes = 0;
   #app;
   #written = "";
   #turnedOn = false;
@@ -40,7 +42,11 @@ export class Spots {
       this.#read();
       this.#tell();
     });
-    app.on("refresh", (change) => { if (change.collection === LAYER) this.#tell(); });
+    app.on("refresh", (change) => {
+      if (change.collection !== LAYER) return;
+      this.changes += 1;
+      this.#tell();
+    });
   }
 
   /** Calls `fn` when other spots are asked for, or spots changed. @param {() => void} fn */
