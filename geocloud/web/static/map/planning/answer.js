@@ -145,14 +145,15 @@ function systemField(app, name) {
 export function refusalOf(app, details, does) {
   const { t, words } = app;
   const guesses = /** @type {any[]} */ (details.guesses ?? []);
+  const nameless = String(details.type ?? "").endsWith("crs-undecided");
   return h("div", { class: "refusal", role: "alert", "data-fault": details.fault ?? details.type ?? "" }, sign("refuse"),
     h("div", {}, h("p", { class: "verdict-word" }, details.fault ? t("用地范围不可用", "The site cannot be used") : t("未能体检", "The check was not made")),
       h("p", {}, String(details.detail ?? details.title ?? details).replace(/^(用地范围不可用[:：]|The site cannot be used: )/, "")),
       details.gap_m && h("p", {}, t(`缺口 ${words.figure(details.gap_m)} 米`, `The gap is ${words.figure(details.gap_m)} m`)),
-      details.todo && h("p", { class: "hint" }, details.todo, details.id ? ` ${details.id}` : ""),
+      details.todo && !nameless && h("p", { class: "hint" }, details.todo, details.id ? ` ${details.id}` : ""),
       guesses.length > 0 && h("div", { class: "tool-buttons" }, ...guesses.map((guess) => h("button", { type: "button", class: "tool-button",
         "data-crs": guess.crs, onclick: () => does.name(guess.crs) }, `${t("按", "Take as")} ${words.text(guess.name) || guess.crs}`))),
-      String(details.type ?? "").endsWith("crs-undecided") && systemField(app, does.name),
+      nameless && systemField(app, does.name),
       details.place && h("div", { class: "actions" }, h("button", { type: "button", class: "plain", "data-act": "place",
         onclick: () => does.show(details.place) }, icon(ICONS.target), t("查看出错位置", "Show the place")))));
 }

@@ -56,6 +56,7 @@ export async function burnLine(app, bureau, changes) {
   const say = t(`未办结图斑：${words.date(first.date)} ${first.open} 处，${words.date(last.date)} ${last.open} 处，其中逾期 ${last.overdue} 处`,
     `Open spots: ${first.open} on ${words.date(first.date)}, ${last.open} on ${words.date(last.date)}, ${last.overdue} of them overdue`);
   return h("div", { class: "burn-chart", role: "img", "aria-label": say, title: say },
+    h("p", { class: "hint", "aria-hidden": "true" }, t("未办结图斑数", "Open spots")),
     drawing([["under", `${line}V${HEIGHT}H0Z`], ["open", line], ...(late ? [["overdue", path(points.map((p) => p.overdue), most)]] : [])]),
     h("p", { class: "burn-ends", "aria-hidden": "true" },
       h("span", {}, words.date(first.date), " ", h("b", {}, words.count(first.open))),

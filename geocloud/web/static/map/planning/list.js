@@ -6,7 +6,7 @@ import { h, icon, ICONS } from "../dom.js";
 import { copyable } from "../tools/kit.js";
 import { burnLine } from "./burndown.js";
 import { COMMAND } from "./matrix.js";
-import { emptyText, ENDED, LAYER, planTitle } from "./spots.js";
+import { emptyText, ENDED, LAYER, planTitle, sampleMark } from "./spots.js";
 
 /** @typedef {import("../types.js").App} App */
 
@@ -109,7 +109,8 @@ export class ListTab {
     const shown = this.#list.childElementCount;
     const next = page.links?.find((/** @type {any} */ x) => x.rel === "next")?.href;
     const said = page.numberMatched === undefined ? "" : t(`，共 ${words.count(page.numberMatched)} 处`, ` of ${words.count(page.numberMatched)}`);
-    this.#foot.replaceChildren(shown ? h("p", { class: "hint", role: "status" }, t(`列出 ${shown} 处${said}，面积大的在前`, `${shown}${said} shown, the largest first`)) : "",
+    const plans = page.features.flatMap((/** @type {any} */ f) => [f.properties.gh_a, f.properties.gh_b]);
+    this.#foot.replaceChildren(...(shown ? sampleMark(this.#app, plans) : []), shown ? h("p", { class: "hint", role: "status" }, t(`列出 ${shown} 处${said}，面积大的在前`, `${shown}${said} shown, the largest first`)) : "",
       next ? h("button", { type: "button", "data-act": "more", onclick: async () => {
         const { signal } = this.#control;
         try {

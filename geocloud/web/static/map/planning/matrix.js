@@ -3,7 +3,7 @@
 
 import { h, icon, ICONS } from "../dom.js";
 import { copyable } from "../tools/kit.js";
-import { emptyText, LAYER, pairKey, planTitle } from "./spots.js";
+import { emptyText, LAYER, pairKey, planTitle, sampleMark } from "./spots.js";
 
 /**
  * @typedef {import("../types.js").App} App
@@ -114,8 +114,6 @@ export class MatrixTab {
       h("thead", {}, h("tr", {}, h("td"), ...columns.map((id) => h("th", { scope: "col", title: planTitle(this.#app, id) }, h("span", {}, planTitle(this.#app, id)))))),
       h("tbody", {}, ...rows.map((row) => h("tr", {}, h("th", { scope: "row" }, planTitle(this.#app, row)), ...columns.map((column) => cell(row, column)))))) : "");
     if (focused) /** @type {HTMLElement | null} */ (this.#grid.querySelector(`[data-cell="${focused}"]`))?.focus();
-    // What is made of sample data is a sample too.
-    const sample = [LAYER, ...plans].some((id) => this.#app.layers.get(id)?.synthetic);
     this.#foot.replaceChildren(
       ...(chosen && totals.pairs.has(chosen) ? [h("p", { class: "matrix-cell" },
         this.#spots.cell?.map((id) => planTitle(this.#app, id)).join(" × ") ?? "", h("br"),
@@ -123,7 +121,7 @@ export class MatrixTab {
       h("p", { class: "matrix-total", role: "status" }, found || total.count
         ? t(`共${totals.cut ? "超过 " : " "}${this.#sum(total)}`, `${totals.cut ? "More than" : "In all"} ${this.#sum(total)}`)
         : t("没有符合条件的图斑。可换部门或状态。", "No spot fits. Choose another bureau or state.")),
-      ...(sample ? [h("p", { class: "badge wide" }, t("示例数据，并非真实情况", "Sample data, not the real city"))] : []),
+      ...sampleMark(this.#app, plans),
       h("div", { class: "tool-buttons" },
         h("button", { type: "button", "data-act": "list", disabled: !total.count, onclick: this.#list }, icon(ICONS.table),
           this.#spots.cell ? t("列出这一格的图斑", "List this cell") : t("列出图斑", "List the spots")),

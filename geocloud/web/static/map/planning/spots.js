@@ -199,6 +199,15 @@ export function planTitle(app, id) {
   return title ? app.words.text(title).replace(/\s*[(（](示例数据|示例|synthetic|sample)[)）]\s*$/i, "") : id || "–";
 }
 
+/**
+ * What is made of sample data is a sample too, and says so.
+ * @param {App} app @param {Iterable<string>} plans
+ */
+export function sampleMark(app, plans) {
+  const sample = [LAYER, ...plans].some((id) => app.layers.get(id)?.synthetic);
+  return sample ? [h("p", { class: "badge wide" }, app.t("示例数据，并非真实情况", "Sample data, not the real city"))] : [];
+}
+
 /** What is said when the layer has no spots. @param {App} app @param {HTMLElement} command */
 export function emptyText(app, command) {
   return h("div", { class: "tool-hint" }, h("p", {}, app.t("还没有差异图斑。由管理员在服务器上运行一次比对即可生成：",
