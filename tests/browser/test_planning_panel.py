@@ -121,6 +121,20 @@ def test_a_drawn_site_is_checked_and_the_answer_is_that_of_the_service(open_map:
     again.wait_for_selector(f".answer[data-verdict={report['verdict']}]")
 
 
+def test_an_answer_says_when_the_map_has_another_date(open_map: Open, planned: Planned) -> None:
+    tab = open_map(f"{SITE}&date=2021-05-31", base=planned.base, size=WIDE)
+    page = tab.page
+    checked(page)
+    first = tab.state()["job"]
+    assert planned.get(f"/jobs/{first}/results/report").json()["date"] == "2021-05-31"
+    assert page.locator("[data-act=again]").count() == 0
+    tab.app("app.setDate('2021-06-01')")
+    page.click("[data-act=again]")
+    page.wait_for_url(lambda url: "job=" in url and first not in url)
+    page.wait_for_selector(".answer")
+    assert planned.get(f"/jobs/{tab.state()['job']}/results/report").json()["date"] == "2021-06-01"
+
+
 def test_a_rule_shows_its_layer_and_the_next_one_hides_it_again(open_map: Open, planned: Planned) -> None:
     tab = open_map(SITE, base=planned.base, size=WIDE)
     page = tab.page

@@ -118,7 +118,7 @@ export class CheckTab {
       this.#form.replaceChildren(...(this.#now.phase === "done" || this.#now.phase === "failed"
         ? [h("div", { class: "tool-buttons" },
           button(this.#file ? t("换一个文件", "Another file") : t("修改范围", "Change the site"), () => this.#edit(), { "data-act": "edit" }),
-          button(t("另选一块地", "Another site"), () => this.#anew(), { "data-act": "anew" }))] : []));
+          button(t("另选一块地", "Another site"), () => this.#anew(), { "data-act": "anew" })), ...this.#otherDate()] : []));
     } else {
       const site = this.#way === "draw"
         ? [...(this.#sketch.done ? [] : [h("p", { class: "tool-hint" },
@@ -138,6 +138,17 @@ export class CheckTab {
         button(t("开始体检", "Check it"), () => this.#run(), { "data-act": "run", class: "tool-button primary", disabled: !this.#ready() }));
     }
     if (key) /** @type {HTMLElement | null} */ (this.#form.querySelector(`[data-act="${key}"], [data-value="${key}"]`))?.focus();
+  }
+
+  /** An answer is of its own date; once the map has another one that is said. */
+  #otherDate() {
+    const { t, words, state } = this.#app;
+    const date = state.get("date")?.slice(0, 10);
+    const of = this.#now?.report?.date;
+    if (!of || !date || date === of) return [];
+    return [h("div", { class: "tool-hint" }, h("p", {}, t(`地图日期已是${words.date(date)}，以下结论仍按${words.date(of)}的规划。`,
+      `The map's date is now ${words.date(date)}; this answer is by the plans of ${words.date(of)}.`)),
+    this.#ready() ? button(t("按地图日期再查", "Check at the map's date"), () => this.#run(), { "data-act": "again" }) : "")];
   }
 
   /** A button in the page's language in place of the browser's own; a file may also be dropped on it. */
@@ -168,6 +179,7 @@ export class CheckTab {
     const now = this.#now;
     if (!now) this.#outcome.replaceChildren();
     else if (now.phase === "done") {
+      this.#drawing.bringOut(null);
       this.#outcome.replaceChildren(answerOf(this.#app, now.report, String(now.job), { pick: (rule) => this.#pick(rule) }));
     } else if (now.phase === "failed") {
       this.#outcome.replaceChildren(refusalOf(this.#app, now.problem, {
