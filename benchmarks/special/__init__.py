@@ -4,6 +4,7 @@
 from benchmarks.special import (
     cached,
     catalogue,
+    conflicts,
     drivers,
     edits,
     freshness,
@@ -18,5 +19,5 @@ from benchmarks.special import (
 )
 from benchmarks.special.base import SPECIALS, Context, Special
 
-__all__ = ["SPECIALS", "Context", "Special", "cached", "catalogue", "drivers", "edits", "freshness", "gone", "history",
+__all__ = ["SPECIALS", "Context", "Special", "cached", "catalogue", "conflicts", "drivers", "edits", "freshness", "gone", "history",
            "loading", "memory", "seeding", "servers", "site_check", "tiles"]  # fmt: skip
