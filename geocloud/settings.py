@@ -99,10 +99,19 @@ class CitySettings(_Group):
         "small", description="Synthetic demo city that an empty database is filled with."
     )
 
+    sectors: str = Field(
+        "*", description="Sectors whose layers are published, by name with commas between; `*` for all installed ones."
+    )
+
     @property
     def layers_folder(self) -> Path:
         """Where the layer definitions are: `layers_dir`, or the folder beside the package."""
-        return self.layers_dir if self.layers_dir else Path(__file__).resolve().parent.parent / "layers"
+        return self.layers_dir if self.layers_dir else self.house_layers
+
+    @property
+    def house_layers(self) -> Path:
+        """The project's own definitions, whose code lists every sector may use."""
+        return Path(__file__).resolve().parent.parent / "layers"
 
 
 class IngestSettings(_Group):

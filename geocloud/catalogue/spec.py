@@ -8,6 +8,7 @@ history, indexes, OGC collection and checks of delivered files all follow from i
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from datetime import date
 from functools import cached_property
 from pathlib import Path
@@ -269,16 +270,54 @@ class LayerSpec(_Model):
         raise KeyError(name)
 
 
-def read_layers(folder: Path) -> tuple[dict[str, LayerSpec], dict[str, CodeList]]:
-    """All layer definitions and code lists below a folder, by id and by name.
+def read_layers(
+    folder: Path, more: Sequence[Path] = (), shared: Path | None = None
+) -> tuple[dict[str, LayerSpec], dict[str, CodeList]]:
+    """All layer definitions and code lists below a folder, by id and by name, and those of the folders `more`.
 
-    Raises CatalogueError naming the file, the place in it and what is wrong.
+    A layer of a further folder may use the lists of its own folder, of the first one, and of the folder `shared`, in
+    whose place a list of the same name in the first folder stands. Raises CatalogueError naming the file, the place in
+    it and what is wrong, or both files where a layer or a list is defined twice.
     """
-    codes: dict[str, CodeList] = {}
-    for path in sorted((folder / "codes").glob("*.yaml")):
-        code_list = _parse(path, CodeList, {"name": path.stem})
-        codes[code_list.name] = code_list
+    codes = _read_codes(folder)
     layers: dict[str, LayerSpec] = {}
+    _add_layers(folder, layers, codes)
+    if not layers:
+        raise CatalogueError(
+            f"No layer definition found below {folder}.",
+            f"{folder} 下没有图层定义文件。",
+            todo_en="Point GEOCLOUD_LAYERS_DIR at a folder with <theme>/<layer>.yaml files.",
+            todo_zh="请将 GEOCLOUD_LAYERS_DIR 指向含 <主题>/<图层>.yaml 的目录。",
+        )
+    where = dict.fromkeys(layers, folder)
+    of_city, brought = frozenset(codes), dict[str, Path]()
+    common = _read_codes(shared) if shared and more else {}
+    for other in more:
+        for name, code_list in _read_codes(other).items():
+            if name in of_city:
+                continue  # The city's own edition of a list.
+            if name in brought and codes[name] != code_list:
+                raise _twice(name, brought[name] / "codes" / f"{name}.yaml", other / "codes" / f"{name}.yaml")
+            codes[name] = code_list
+            brought.setdefault(name, other)
+        found: dict[str, LayerSpec] = {}
+        known = common | codes
+        _add_layers(other, found, known)
+        for layer_id, spec in found.items():
+            if layer_id in where:
+                place = Path(spec.theme) / f"{spec.name}.yaml"
+                raise _twice(layer_id, where[layer_id] / place, other / place)
+            where[layer_id], layers[layer_id] = other, spec
+            codes |= {f.codes: known[f.codes] for f in spec.fields if f.codes}
+    return layers, codes
+
+
+def _read_codes(folder: Path) -> dict[str, CodeList]:
+    lists = (_parse(path, CodeList, {"name": path.stem}) for path in sorted((folder / "codes").glob("*.yaml")))
+    return {one.name: one for one in lists}
+
+
+def _add_layers(folder: Path, layers: dict[str, LayerSpec], codes: Mapping[str, CodeList]) -> None:
     for path in sorted(p for p in folder.glob("*/*.yaml") if p.parent.name not in _NOT_LAYERS):
         spec = _parse(path, LayerSpec, {"id": f"{path.parent.name}.{path.stem}"})
         for f in spec.fields:
@@ -291,14 +330,15 @@ def read_layers(folder: Path) -> tuple[dict[str, LayerSpec], dict[str, CodeList]
                 )
         _check_classes(path, spec, codes)
         layers[spec.id] = spec
-    if not layers:
-        raise CatalogueError(
-            f"No layer definition found below {folder}.",
-            f"{folder} 下没有图层定义文件。",
-            todo_en="Point GEOCLOUD_LAYERS_DIR at a folder with <theme>/<layer>.yaml files.",
-            todo_zh="请将 GEOCLOUD_LAYERS_DIR 指向含 <主题>/<图层>.yaml 的目录。",
-        )
-    return layers, codes
+
+
+def _twice(name: str, one: Path, other: Path) -> CatalogueError:
+    return CatalogueError(
+        f"`{name}` is defined twice: in {one} and in {other}.",
+        f"{name} 定义了两次:{one} 与 {other}。",
+        todo_en="Rename one of them, or leave out a sector with GEOCLOUD_SECTORS.",
+        todo_zh="请重命名其中之一,或用 GEOCLOUD_SECTORS 停用某个行业模块。",
+    )
 
 
 def json_schema() -> dict[str, Any]:
@@ -306,7 +346,7 @@ def json_schema() -> dict[str, Any]:
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **LayerSpec.model_json_schema()}
 
 
-def _check_classes(path: Path, spec: LayerSpec, codes: dict[str, CodeList]) -> None:
+def _check_classes(path: Path, spec: LayerSpec, codes: Mapping[str, CodeList]) -> None:
     """Classes name codes that the list of `color_by` has."""
     style = spec.style
     listed = spec.field(style.color_by).codes if style.color_by else None

@@ -74,10 +74,10 @@ def command(
 def _layer(settings: Settings, name: str) -> tuple[Any, Any]:
     from difflib import get_close_matches
 
-    from geocloud.catalogue.spec import read_layers
     from geocloud.errors import UnknownLayer
+    from geocloud.sectors.registry import definitions
 
-    specs, codes = read_layers(settings.city.layers_folder)
+    specs, codes = definitions(settings.city)
     if name not in specs:
         close = ", ".join(get_close_matches(name, specs, n=3)) or ", ".join(sorted(specs)[:10])
         raise UnknownLayer(

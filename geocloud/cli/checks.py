@@ -191,9 +191,9 @@ def _migrations(urls: cluster.Urls) -> Said:
 
 def _catalogue(settings: Settings, urls: cluster.Urls) -> Said:
     from geocloud.catalogue.publish import plan_sync
-    from geocloud.catalogue.spec import read_layers
+    from geocloud.sectors.registry import definitions
 
-    layers, _ = read_layers(settings.city.layers_folder)
+    layers, _ = definitions(settings.city)
     with connect(urls.owner, application_name="geocloud doctor") as conn, conn.cursor() as cur:
         steps = plan_sync(conn, layers)
         cur.execute("SELECT count(*), coalesce(sum(row_count), 0) FROM geocloud.layer_state")
@@ -208,9 +208,9 @@ def _catalogue(settings: Settings, urls: cluster.Urls) -> Said:
 
 
 def _definitions(settings: Settings) -> Said:
-    from geocloud.catalogue.spec import read_layers
+    from geocloud.sectors.registry import definitions
 
-    layers, codes = read_layers(settings.city.layers_folder)
+    layers, codes = definitions(settings.city)
     return "ok", f"{len(layers)} layers, {len(codes)} code lists", f"{len(layers)} 个图层,{len(codes)} 个代码表"
 
 

@@ -40,10 +40,10 @@ def demo(
     wanted = size or ("small" if configured == "none" else configured)
     from geocloud import demo as city
     from geocloud.catalogue.publish import sync
-    from geocloud.catalogue.spec import read_layers
     from geocloud.db.pool import connect
+    from geocloud.sectors.registry import definitions
 
-    layers, codes = read_layers(settings.city.layers_folder)
+    layers, codes = definitions(settings.city)
     with ready_database(settings, quiet=as_json) as urls:
         with connect(urls.owner, application_name="geocloud demo") as conn:
             sync(conn, layers, codes)

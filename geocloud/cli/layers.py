@@ -108,10 +108,10 @@ def sync(
     """Publish the definitions: make, migrate, retire and restore layers, all in one transaction."""
     settings = Settings.read()
     from geocloud.catalogue import publish
-    from geocloud.catalogue.spec import read_layers
     from geocloud.db.pool import connect
+    from geocloud.sectors.registry import definitions
 
-    layers, codes = read_layers(settings.city.layers_folder)
+    layers, codes = definitions(settings.city)
     with (
         ready_database(settings, quiet=as_json) as urls,
         connect(urls.owner, application_name="geocloud layers") as conn,
@@ -201,9 +201,9 @@ def list_layers(as_json: _JSON = False) -> None:
 def show(layer_id: _ID, as_json: _JSON = False) -> None:
     """Show one definition: fields, types, code lists and the column names they are delivered under."""
     settings = Settings.read()
-    from geocloud.catalogue.spec import read_layers
+    from geocloud.sectors.registry import definitions
 
-    layers, codes = read_layers(settings.city.layers_folder)
+    layers, codes = definitions(settings.city)
     if layer_id not in layers:
         from difflib import get_close_matches
 

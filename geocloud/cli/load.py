@@ -110,13 +110,13 @@ def _check_usage(file: Path | None, layer: str | None, recipe: Path | None, data
 def _catalogue(settings: Settings, url: str) -> Catalogue:
     """The published catalogue; an empty one is published from the layer folder first."""
     from geocloud.catalogue.publish import read_catalogue, sync
-    from geocloud.catalogue.spec import read_layers
     from geocloud.db.pool import connect
+    from geocloud.sectors.registry import definitions
 
     with connect(url, application_name="geocloud load") as conn:
         found = read_catalogue(conn)
         if not found.layers:
-            sync(conn, *read_layers(settings.city.layers_folder))
+            sync(conn, *definitions(settings.city))
             found = read_catalogue(conn)
     return found
 

@@ -115,14 +115,14 @@ def test_rules(pack: _PACK = "house", rule: _RULE = None, as_json: _JSON = False
 
 
 def _read(name: str) -> tuple[Pack, dict[str, LayerSpec], dict[str, CodeList]]:
-    from geocloud.catalogue.spec import read_layers
     from geocloud.planning.acceptance_rules import folder_of_the_house, read_pack, refuse_what_layers_lack
+    from geocloud.sectors.registry import definitions
 
     path = Path(name) if name.endswith(".yaml") else folder_of_the_house() / f"{name}.yaml"
     if not path.is_file():
         known = ", ".join(sorted(p.stem for p in folder_of_the_house().glob("*.yaml")))
         raise typer.BadParameter(f"{name}: {known}", param_hint="--pack")
-    specs, codes = read_layers(Settings.read().city.layers_folder)
+    specs, codes = definitions(Settings.read().city)
     pack, lines = read_pack(path)
     refuse_what_layers_lack(pack, lines, path, specs)
     return pack, specs, codes

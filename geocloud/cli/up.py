@@ -75,14 +75,14 @@ def command(
 def prepare(settings: Settings, urls: Urls, steps: Steps) -> None:
     """Migrates, publishes the layer definitions, and fills an empty database with the demo city."""
     from geocloud.catalogue.publish import sync
-    from geocloud.catalogue.spec import read_layers
     from geocloud.db.migrate import migrate
     from geocloud.db.pool import connect
+    from geocloud.sectors.registry import definitions
 
     steps("Bringing the database up to date", "更新数据库结构")
     migrate(urls.owner)
     steps("Publishing the layers", "发布图层")
-    layers, codes = read_layers(settings.city.layers_folder)
+    layers, codes = definitions(settings.city)
     with connect(urls.owner, application_name="geocloud up") as conn:
         sync(conn, layers, codes)
     steps.done()

@@ -1,42 +1,96 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which processes there are: those of the house, and those of packages that name themselves `geocloud.sectors`."""
+"""Which sectors there are: those of the house and those of packages that name themselves `geocloud.sectors`; and what
+they lay over the core, layers and processes."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from functools import cache
+from importlib import import_module
 from importlib.metadata import entry_points
+from pathlib import Path
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 import structlog
 
-from geocloud.errors import UnknownProcess
-from geocloud.jobs.model import Process
-from geocloud.planning.processes import PROCESSES
+from geocloud.catalogue.spec import CodeList, LayerSpec, Text, read_layers
+from geocloud.errors import CatalogueError, UnknownProcess
 
-__all__ = ["GROUP", "find", "processes"]
+if TYPE_CHECKING:
+    from geocloud.jobs.model import Process
+    from geocloud.settings import CitySettings
+
+__all__ = ["GROUP", "HOUSE", "Sector", "definitions", "find", "processes", "sectors"]
 
 GROUP = "geocloud.sectors"
+HOUSE = ("culture",)
+"""Sectors that come with the house: packages of the same name beside this file."""
 log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Sector:
+    """A sector (行业模块). `layers` is its folder of definitions; `error` says why its module cannot be read."""
+
+    name: str
+    module: str
+    title: Text
+    layers: Path | None = None
+    processes: tuple[Process, ...] = ()
+    error: str | None = None
+
+
+@cache
+def sectors() -> Mapping[str, Sector]:
+    """Every sector by name: those of the house first, then those of packages in the order of their names.
+
+    A module that cannot be read is listed with its error and brings nothing; a name that is taken stays with whom it
+    belongs to.
+    """
+    found: dict[str, Sector] = {}
+    for name, module in _named():
+        if name in found:
+            log.error("sector name is taken", sector=name, module=module)
+            continue
+        found[name] = _load(name, module)
+    return MappingProxyType(found)
+
+
+def _named() -> Iterator[tuple[str, str]]:
+    yield from ((name, f"geocloud.sectors.{name}") for name in HOUSE)
+    yield from sorted({(point.name, point.value) for point in entry_points(group=GROUP)})
+
+
+def _load(name: str, module: str) -> Sector:
+    unknown = Text(zh=name, en=name)
+    try:
+        loaded = import_module(module)
+        folder = getattr(loaded, "LAYERS", None)
+        if folder is None and not hasattr(loaded, "PROCESSES"):
+            raise TypeError("the module has neither LAYERS nor PROCESSES")
+        if folder is not None and not Path(folder).is_dir():
+            raise FileNotFoundError(f"LAYERS is no folder: {folder}")
+        return Sector(
+            name, module, getattr(loaded, "TITLE", unknown), None if folder is None else Path(folder),
+            tuple(getattr(loaded, "PROCESSES", ())),
+        )  # fmt: skip
+    except Exception as exc:
+        log.error("sector module cannot be read", module=module, exc_info=exc)
+        return Sector(name, module, unknown, error=f"{type(exc).__name__}: {exc}")
 
 
 @cache
 def processes() -> Mapping[str, Process]:
-    """Every process by id, in the order of their ids.
+    """Every process by id, in the order of their ids; an id that is taken stays with whom it belongs to."""
+    from geocloud.planning.processes import PROCESSES
 
-    An entry point of the group names a module with a tuple `PROCESSES`. One that cannot be read is left out and
-    logged; an id that is taken stays with whom it belongs to.
-    """
     found = {p.id: p for p in PROCESSES}
-    for point in entry_points(group=GROUP):
-        try:
-            offered = tuple(point.load().PROCESSES)
-        except Exception as exc:
-            log.error("sector module cannot be read", module=point.value, exc_info=exc)
-            continue
-        for one in offered:
+    for sector in sectors().values():
+        for one in sector.processes:
             if found.setdefault(one.id, one) is not one:
-                log.error("process id is taken", module=point.value, process=one.id)
+                log.error("process id is taken", module=sector.module, process=one.id)
     return MappingProxyType(dict(sorted(found.items())))
 
 
@@ -49,3 +103,37 @@ def find(process_id: str) -> Process:
             todo_en=f"There are: {', '.join(known)}.", todo_zh=f"现有:{'、'.join(known)}。", allowed=list(known),
         )  # fmt: skip
     return known[process_id]
+
+
+def definitions(city: CitySettings) -> tuple[dict[str, LayerSpec], dict[str, CodeList]]:
+    """Layer definitions and code lists of the city's folder and of its sectors, by id and by name.
+
+    Raises CatalogueError where one is defined twice, where the city names a sector that is not there, and where a
+    sector's module cannot be read: its layers would be retired else.
+    """
+    chosen = _chosen(city.sectors)
+    for sector in chosen:
+        if sector.error is not None:
+            raise CatalogueError(
+                f"The sector `{sector.name}` ({sector.module}) cannot be read: {sector.error}.",
+                f"行业模块 {sector.name}({sector.module})无法读取:{sector.error}。",
+                todo_en="Repair or uninstall the package, or name the other sectors in GEOCLOUD_SECTORS.",
+                todo_zh="请修复或卸载该软件包,或在 GEOCLOUD_SECTORS 中只列出其他模块。",
+            )
+    folders = [s.layers for s in chosen if s.layers is not None]
+    return read_layers(city.layers_folder, folders, city.house_layers)
+
+
+def _chosen(names: str) -> list[Sector]:
+    known = sectors()
+    if names.strip() == "*":
+        return list(known.values())
+    wanted = [n.strip() for n in names.split(",") if n.strip()]
+    for name in wanted:
+        if name not in known:
+            raise CatalogueError(
+                f"GEOCLOUD_SECTORS names `{name[:60]}`, which is not installed.",
+                f"GEOCLOUD_SECTORS 中的 {name[:60]} 未安装。",
+                todo_en=f"There are: {', '.join(known)}.", todo_zh=f"现有:{'、'.join(known)}。",
+            )  # fmt: skip
+    return [s for n, s in known.items() if n in wanted]
