@@ -23,6 +23,8 @@ from geocloud.catalogue.style import Style, StyleClass
 from geocloud.errors import CatalogueError
 
 __all__ = [
+    "NOT_LAYERS",
+    "RESERVED_THEMES",
     "Access",
     "Code",
     "CodeList",
@@ -55,7 +57,7 @@ SYSTEM_COLUMNS = frozenset(
 # What tiles say of an aggregate; a field of such a name cannot be carried by tiles.
 TILE_PROPERTIES = ("overview", "count", "mix", "share", "area_m2", "thinned", "cell", "part")
 # Folders beside the themes: code lists, and lists of files to load.
-_NOT_LAYERS = frozenset({"codes", "recipes"})
+NOT_LAYERS = frozenset({"codes", "recipes"})
 RESERVED_THEMES = frozenset({"geocloud", "history", "tiles", "public", "information_schema", "topology", "tiger"})
 # Query parameters of OGC API Features, so that `?name=value` can never mean two things.
 RESERVED_PARAMETERS = frozenset(
@@ -318,7 +320,7 @@ def _read_codes(folder: Path) -> dict[str, CodeList]:
 
 
 def _add_layers(folder: Path, layers: dict[str, LayerSpec], codes: Mapping[str, CodeList]) -> None:
-    for path in sorted(p for p in folder.glob("*/*.yaml") if p.parent.name not in _NOT_LAYERS):
+    for path in sorted(p for p in folder.glob("*/*.yaml") if p.parent.name not in NOT_LAYERS):
         spec = _parse(path, LayerSpec, {"id": f"{path.parent.name}.{path.stem}"})
         for f in spec.fields:
             if f.codes and f.codes not in codes:

@@ -4,6 +4,7 @@ they lay over the core, layers and processes."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -13,21 +14,19 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-import structlog
-
-from geocloud.catalogue.spec import CodeList, LayerSpec, Text, read_layers
+from geocloud.catalogue.spec import NOT_LAYERS, CodeList, LayerSpec, Text, read_layers
 from geocloud.errors import CatalogueError, UnknownProcess
 
 if TYPE_CHECKING:
     from geocloud.jobs.model import Process
     from geocloud.settings import CitySettings
 
-__all__ = ["GROUP", "HOUSE", "Sector", "definitions", "find", "processes", "sectors"]
+__all__ = ["GROUP", "HOUSE", "Sector", "definitions", "find", "layer_ids", "processes", "published", "sectors"]
 
 GROUP = "geocloud.sectors"
 HOUSE = ("culture",)
 """Sectors that come with the house: packages of the same name beside this file."""
-log = structlog.get_logger(__name__)
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -52,7 +51,7 @@ def sectors() -> Mapping[str, Sector]:
     found: dict[str, Sector] = {}
     for name, module in _named():
         if name in found:
-            log.error("sector name is taken", sector=name, module=module)
+            log.error("sector name %s is taken: %s is left out", name, module)
             continue
         found[name] = _load(name, module)
     return MappingProxyType(found)
@@ -77,7 +76,7 @@ def _load(name: str, module: str) -> Sector:
             tuple(getattr(loaded, "PROCESSES", ())),
         )  # fmt: skip
     except Exception as exc:
-        log.error("sector module cannot be read", module=module, exc_info=exc)
+        log.error("sector module %s cannot be read", module, exc_info=exc)
         return Sector(name, module, unknown, error=f"{type(exc).__name__}: {exc}")
 
 
@@ -90,7 +89,7 @@ def processes() -> Mapping[str, Process]:
     for sector in sectors().values():
         for one in sector.processes:
             if found.setdefault(one.id, one) is not one:
-                log.error("process id is taken", module=sector.module, process=one.id)
+                log.error("process id %s is taken: that of %s is left out", one.id, sector.module)
     return MappingProxyType(dict(sorted(found.items())))
 
 
@@ -111,7 +110,7 @@ def definitions(city: CitySettings) -> tuple[dict[str, LayerSpec], dict[str, Cod
     Raises CatalogueError where one is defined twice, where the city names a sector that is not there, and where a
     sector's module cannot be read: its layers would be retired else.
     """
-    chosen = _chosen(city.sectors)
+    chosen = published(city)
     for sector in chosen:
         if sector.error is not None:
             raise CatalogueError(
@@ -124,11 +123,12 @@ def definitions(city: CitySettings) -> tuple[dict[str, LayerSpec], dict[str, Cod
     return read_layers(city.layers_folder, folders, city.house_layers)
 
 
-def _chosen(names: str) -> list[Sector]:
+def published(city: CitySettings) -> list[Sector]:
+    """The sectors whose layers the city publishes; CatalogueError where it names one that is not installed."""
     known = sectors()
-    if names.strip() == "*":
+    if city.sectors.strip() == "*":
         return list(known.values())
-    wanted = [n.strip() for n in names.split(",") if n.strip()]
+    wanted = [n.strip() for n in city.sectors.split(",") if n.strip()]
     for name in wanted:
         if name not in known:
             raise CatalogueError(
@@ -137,3 +137,9 @@ def _chosen(names: str) -> list[Sector]:
                 todo_en=f"There are: {', '.join(known)}.", todo_zh=f"现有:{'、'.join(known)}。",
             )  # fmt: skip
     return [s for n, s in known.items() if n in wanted]
+
+
+def layer_ids(sector: Sector) -> list[str]:
+    """Ids of the layers in a sector's folder, by the names of its files."""
+    files = sorted(sector.layers.glob("*/*.yaml")) if sector.layers else []
+    return [f"{p.parent.name}.{p.stem}" for p in files if p.parent.name not in NOT_LAYERS]
