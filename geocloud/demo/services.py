@@ -14,7 +14,10 @@ from geocloud.demo.columns import Batch, choose, day, digits, join, number, pick
 from geocloud.demo.facts import Floats, Ints, stream
 from geocloud.demo.plots import shares
 
-__all__ = ["LAYERS"]
+__all__ = ["HERITAGE", "LAYERS", "VENUES", "heritage_names", "places", "sized"]
+
+# Of layers whose places others refer to: the name of their stream and their number in a whole city.
+VENUES, HERITAGE = ("venue places", 560), ("heritage places", 110)
 
 # Group of component, weight, and its classes (GB/T 30428.2: code, name, weight).
 _COMPONENTS: tuple[tuple[str, float, tuple[tuple[str, str, float], ...]], ...] = (
@@ -136,8 +139,14 @@ def _spots(c: City, name: str, count: int, spread: float = 0.6) -> Floats:
 _ALL = ("county_code", "county_name", "township_code", "township_name")
 
 
-def _count(c: City, full: int) -> int:
+def sized(c: City, full: int) -> int:
+    """How many there are in a city of its size, of `full` in a whole one; at least 8."""
     return max(8, round(full * c.size.facilities))
+
+
+def places(c: City, name: str, full: int) -> Floats:
+    """The places of the stream of that name, in plane metres; the same whenever they are asked for."""
+    return _spots(c, name, sized(c, full), 0.3 if name == HERITAGE[0] else 0.6)
 
 
 def _points(
@@ -158,7 +167,7 @@ def _draw(rng: np.random.Generator, weights: Sequence[float], count: int) -> Int
 
 
 def school(c: City) -> Iterator[Batch]:
-    n, rng = _count(c, 1_600), c.stream("schools")
+    n, rng = sized(c, 1_600), c.stream("schools")
     kind = _draw(rng, [52, 30, 7, 4, 4, 2, 1], n)
     pupils = np.array([180, 620, 1_100, 1_500, 2_200, 1_800, 3_000])[kind] * (0.5 + rng.random(n))
     yield from _points(
@@ -182,7 +191,7 @@ def school(c: City) -> Iterator[Batch]:
 
 
 def hospital(c: City) -> Iterator[Batch]:
-    n, rng = _count(c, 620), c.stream("hospitals")
+    n, rng = sized(c, 620), c.stream("hospitals")
     kind = _draw(rng, [8, 4, 4, 16, 22, 40, 6], n)
     beds = np.array([600, 350, 150, 60, 45, 0, 0])[kind] * (0.4 + rng.random(n))
     yield from _points(
@@ -201,7 +210,7 @@ def hospital(c: City) -> Iterator[Batch]:
 
 
 def elderly_care(c: City) -> Iterator[Batch]:
-    n, rng = _count(c, 900), c.stream("elderly")
+    n, rng = sized(c, 900), c.stream("elderly")
     kind = _draw(rng, [24, 26, 20, 30], n)
     beds = np.array([110, 18, 0, 20])[kind] * (0.5 + rng.random(n))
     yield from _points(
@@ -221,7 +230,7 @@ def elderly_care(c: City) -> Iterator[Batch]:
 
 
 def shelter(c: City) -> Iterator[Batch]:
-    n, rng = _count(c, 260), c.stream("shelters")
+    n, rng = sized(c, 260), c.stream("shelters")
     kind = _draw(rng, [60, 30, 10], n)
     area = np.array([3_000, 12_000, 45_000])[kind] * (0.5 + rng.random(n))
     usable = area * 0.6
@@ -246,12 +255,12 @@ def shelter(c: City) -> Iterator[Batch]:
 
 
 def culture_venue(c: City) -> Iterator[Batch]:
-    n, rng = _count(c, 560), c.stream("venues")
+    n, rng = sized(c, VENUES[1]), c.stream("venues")
     kind = _draw(rng, [5, 4, 6, 22, 45, 6, 12], n)
     yield from _points(
         c,
         "C",
-        _spots(c, "venue places", n),
+        places(c, *VENUES),
         _named(["图书馆", "博物馆", "文化馆", "综合文化站", "农家书屋", "电影院", "城市书房"], kind),
         {
             "kind": pick(
@@ -266,14 +275,24 @@ def culture_venue(c: City) -> Iterator[Batch]:
     )
 
 
-def heritage_site(c: City) -> Iterator[Batch]:
-    n, rng = _count(c, 110), c.stream("heritage")
-    kind = _draw(rng, [34, 18, 26, 8, 14], n)
-    xy = _spots(c, "heritage places", n, 0.3)
+def _heritage_kinds(rng: np.random.Generator, count: int) -> Ints:
+    return _draw(rng, [34, 18, 26, 8, 14], count)
+
+
+def heritage_names(c: City) -> list[str]:
+    """Names of the heritage sites, in their order."""
     words = ["遗址", "墓", "古建筑", "石刻", "近现代旧址"]
+    kind = _heritage_kinds(c.stream("heritage"), sized(c, HERITAGE[1]))
+    return [f"示例{i}号{words[k]}" for i, k in enumerate(kind.tolist(), 1)]
+
+
+def heritage_site(c: City) -> Iterator[Batch]:
+    n, rng = sized(c, HERITAGE[1]), c.stream("heritage")
+    kind = _heritage_kinds(rng, n)
+    xy = places(c, *HERITAGE)
     yield Batch(
         {
-            "name": join("示例", whole(np.arange(1, n + 1)).cast(pa.string()), "号", pick(words, kind)),
+            "name": pa.array(heritage_names(c)),
             "code": join("G", c.code, digits(np.arange(1, n + 1), 5)),
             "level": choose(rng, ["national", "provincial", "city", "county"], [6, 22, 34, 38], n),
             "kind": pick(["01", "02", "03", "04", "05"], kind),
@@ -286,7 +305,7 @@ def heritage_site(c: City) -> Iterator[Batch]:
 
 
 def parking_lot(c: City) -> Iterator[Batch]:
-    n, rng = _count(c, 1_500), c.stream("parking")
+    n, rng = sized(c, 1_500), c.stream("parking")
     kind = _draw(rng, [30, 48, 22], n)
     spaces = np.array([160, 320, 36])[kind] * (0.3 + 1.4 * rng.random(n))
     fast = np.where(kind == 2, 0, spaces * 0.04 * rng.random(n))

@@ -9,7 +9,6 @@ import re
 import subprocess
 import sys
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,20 +16,22 @@ import pyarrow as pa
 import pytest
 import shapely
 
-from geocloud.catalogue.spec import read_layers
 from geocloud.demo import expected, generate
 from geocloud.demo.city import City
 from geocloud.demo.facts import COUNTIES, SIZES, codes_of, shift
 from geocloud.demo.loading import LAYERS
 from geocloud.demo.plots import shares
+from geocloud.sectors.registry import definitions
+from geocloud.settings import CitySettings
 
-SPECS, CODES = read_layers(Path(__file__).resolve().parents[2] / "layers")
+SPECS, CODES = definitions(CitySettings())
 ARROW = {
     "text": pa.string(),
     "integer": pa.int64(),
     "number": pa.float64(),
     "boolean": pa.bool_(),
     "date": pa.date32(),
+    "datetime": pa.timestamp("us", "UTC"),
 }
 
 
