@@ -12,10 +12,15 @@ from jsonschema import Draft202012Validator
 
 from geocloud.catalogue.spec import CodeList, LayerSpec, json_schema, read_layers
 from geocloud.errors import CatalogueError
+from geocloud.sectors.registry import HOUSE, definitions, sectors
+from geocloud.settings import CitySettings
 
 LAYERS = Path(__file__).resolve().parents[2] / "layers"
 SPECS, CODES = read_layers(LAYERS)
 FILES = [LAYERS / s.theme / f"{s.name}.yaml" for s in SPECS.values()]
+CITY = CitySettings(sectors=",".join(HOUSE))
+FILES += sorted(p for n in HOUSE for p in (sectors()[n].layers or LAYERS).glob("*/*.yaml") if p.parent.name != "codes")
+ALL, ALL_CODES = definitions(CITY)
 WANTED = {
     "base": "city county township village road railway water_line water_area building parcel place_name poi",
     "facility": "school hospital elderly_care shelter culture_venue heritage_site parking_lot camera component "
@@ -24,8 +29,8 @@ WANTED = {
     "land_plan present_land forest_plan river_range flood_range ecology_zone transport_corridor heritage_range "
     "mining_right colour_line reserve_project project_site difference_spot",
 }
-BY_ID = [pytest.param(s, id=i) for i, s in SPECS.items()]
-LISTS = [pytest.param(c, id=n) for n, c in CODES.items()]
+BY_ID = [pytest.param(s, id=i) for i, s in ALL.items()]
+LISTS = [pytest.param(c, id=n) for n, c in ALL_CODES.items()]
 
 
 def test_all_layers_are_there() -> None:
@@ -83,6 +88,7 @@ def test_code_list_is_dated_and_unambiguous(codes: CodeList) -> None:
 
 def test_every_code_list_is_used() -> None:
     assert {f.codes for s in SPECS.values() for f in s.fields if f.codes} == set(CODES)
+    assert {f.codes for s in ALL.values() for f in s.fields if f.codes} == set(ALL_CODES)
 
 
 PATTERNS = [
