@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any
 
 import jsonschema
+import numpy as np
 import pytest
 from geographiclib.geodesic import Geodesic
 
@@ -21,6 +22,7 @@ from geocloud.errors import InvalidParameter
 from geocloud.jobs.run import Run, open_run
 from geocloud.sectors.culture import PROCESSES, on, reach
 from geocloud.sectors.culture.hours import next_open, read_hours
+from geocloud.sectors.culture.near import within_and_nearest
 from geocloud.sectors.registry import definitions
 from geocloud.settings import Settings
 
@@ -155,6 +157,20 @@ def test_schemas_are_schemas_and_examples_fit(process: Any) -> None:
         jsonschema.Draft202012Validator.check_schema(said.schema)
         for example in said.schema.get("examples", ()):
             jsonschema.validate(example, said.schema)
+
+
+def test_within_and_nearest_are_those_of_measuring_every_pair() -> None:
+    rng = np.random.default_rng(7)
+    points, places = (rng.uniform((115.3, 35.8), (116.5, 37.0), (n, 2)).tolist() for n in (700, 90))
+    sample = range(0, 700, 100)
+    for distance in (1.0, 5_000.0, 60_000.0):
+        found = list(within_and_nearest(points, places, distance))
+        for i in sample:
+            metres = [CGCS2000.Inverse(points[i][1], points[i][0], y, x)["s12"] for x, y in places]
+            assert found[i][0] == sum(m <= distance for m in metres)
+            assert found[i][1] == pytest.approx(min(metres), abs=1e-6)
+    assert list(within_and_nearest(points[:2], [], 5.0)) == [(0, None)] * 2
+    assert list(within_and_nearest([], places, 5.0)) == []
 
 
 def _at(text: str) -> datetime:

@@ -61,7 +61,11 @@ def test_real_rows_say_how_far_they_can_be_trusted(
 def test_the_demo_answers(fresh_urls: Urls) -> None:
     with connect(fresh_urls.owner, application_name="test") as conn:
         sync(conn, *definitions(SETTINGS.city))
-    layers = ["base.county", "base.township", "facility.culture_venue", "culture.event", "culture.trail"]
+    demo.load(fresh_urls.owner, "small", layers=["base.county"])
+    with open_run(SETTINGS, fresh_urls.reader, language="en") as run:
+        nothing = culture_reach(run, "base.county")
+    assert {r["why"] for r in nothing["rows"]} == {"the layer of venues is empty"}
+    layers = ["base.township", "facility.culture_venue", "culture.event", "culture.trail"]
     assert {x.outcome for x in demo.load(fresh_urls.owner, "small", layers=layers)} == {"loaded"}
     with open_run(SETTINGS, fresh_urls.reader) as run:
         found = culture_on(run, 115.98, 36.45, 20_000, "2026-05-01/2026-05-03")

@@ -14,7 +14,7 @@ from geocloud.features.binder import Binder, quote_identifier
 from geocloud.features.moment import NOW
 from geocloud.jobs.model import Blob, Input, Output, Process, Results
 from geocloud.jobs.run import Run
-from geocloud.sectors.culture.near import VENUES, rounded
+from geocloud.sectors.culture.near import VENUES, rounded, within_and_nearest
 
 __all__ = ["DISTRICTS", "PROCESS", "culture_reach"]
 
@@ -27,6 +27,7 @@ _WHY = {
     "no population": "没有人口数",
     "no position": "没有位置",
     "the layer has no field `population`": "图层没有 population 字段",
+    "the layer of venues is empty": "场馆图层没有数据",
 }
 
 
@@ -45,12 +46,16 @@ def culture_reach(
     _check_kinds(venues, kinds)
     fields = {f.name for f in layer.spec.visible_fields}
     peopled = "population" in fields
-    binder = Binder()
+    binder, of_places = Binder(), Binder()
+    found = run.rows(_sql(binder, layer, venues, kinds), binder)
+    places = run.rows(_places(of_places, venues, kinds, "ST_X(geom), ST_Y(geom)"), of_places)
+    placed = [r[4:] for r in found if r[4] is not None]
+    near = iter(within_and_nearest(placed, places, distance_m, lambda share: run.progress(share, "量算", "measuring")))
     rows = []
-    for code, name, population, has_place, inside, within, nearest in run.rows(
-        _sql(binder, layer, venues, distance_m, kinds), binder
-    ):
-        why = _why(peopled, population, has_place)
+    for code, name, population, inside, lon, _ in found:
+        has_place = lon is not None
+        within, nearest = next(near) if has_place else (0, None)
+        why = "the layer of venues is empty" if not venues.state.row_count else _why(peopled, population, has_place)
         counted = inside if inside is not None else within
         verdict = "not-judged" if why else "reached" if within else "not-reached"
         rows.append(
@@ -95,27 +100,23 @@ def _of_kinds(binder: Binder, kinds: tuple[str, ...]) -> str:
     return f'"kind" = ANY({binder.bind(list(kinds), "text[]")})' if kinds else "TRUE"
 
 
-def _sql(binder: Binder, layer: Layer, venues: Layer, distance_m: float, kinds: tuple[str, ...]) -> str:
+def _sql(binder: Binder, layer: Layer, venues: Layer, kinds: tuple[str, ...]) -> str:
     fields = {f.name for f in layer.spec.visible_fields}
     relation = NOW.relation(binder, layer, by_place=False) or layer.table
-    read = NOW.relation(binder, venues, by_place=False) or venues.table
     key = quote_identifier(layer.spec.key[0])
     name = '"name"' if "name" in fields else key
     population = '"population"' if "population" in fields else "NULL::bigint"
-    near = binder.bind(distance_m, "float8")
-    # Places are held once with their geography, so that no distance is measured from a cast made again for each pair.
     return (
-        f"WITH place AS MATERIALIZED (SELECT geom, geom::geography AS at FROM {read} w "
-        f"WHERE geom IS NOT NULL AND {_of_kinds(binder, kinds)}), "
-        f"district AS MATERIALIZED (SELECT fid, {key}::text AS code, {name}::text AS name, {population} AS population, "
-        f"geom, ST_PointOnSurface(geom)::geography AS at FROM {relation} d) "
-        "SELECT code, name, population, geom IS NOT NULL, "
-        "CASE WHEN ST_Dimension(geom) = 2 THEN "
+        f"WITH place AS MATERIALIZED ({_places(binder, venues, kinds, 'geom')}) "
+        f"SELECT {key}::text, {name}::text, {population}, CASE WHEN ST_Dimension(geom) = 2 THEN "
         "(SELECT count(*) FROM place p WHERE p.geom && d.geom AND ST_Intersects(d.geom, p.geom)) END, "
-        "coalesce(m.within, 0), m.nearest FROM district d LEFT JOIN LATERAL ("
-        f"SELECT count(*) FILTER (WHERE metres <= {near}) AS within, min(metres) AS nearest FROM "
-        "(SELECT ST_Distance(p.at, d.at) AS metres FROM place p) x) m ON d.geom IS NOT NULL ORDER BY code, fid"
+        f"ST_X(ST_PointOnSurface(geom)), ST_Y(ST_PointOnSurface(geom)) FROM {relation} d ORDER BY 1, fid"
     )
+
+
+def _places(binder: Binder, venues: Layer, kinds: tuple[str, ...], columns: str) -> str:
+    read = NOW.relation(binder, venues, by_place=False) or venues.table
+    return f"SELECT {columns} FROM {read} w WHERE geom IS NOT NULL AND {_of_kinds(binder, kinds)}"
 
 
 def _venues(run: Run, venues: Layer, kinds: tuple[str, ...]) -> dict[str, int]:
@@ -181,6 +182,5 @@ PROCESS = Process(
         Output("csv", Text(zh="CSV 表", en="CSV"), "text/csv"),
     ),
     run=_run,
-    long=True,
     keywords=("文化", "场馆", "人均"),
 )  # fmt: skip
