@@ -6,10 +6,13 @@ from __future__ import annotations
 import csv
 import io
 import json
+import multiprocessing
 from collections.abc import Iterator
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
+import httpx
 import jsonschema
 import numpy as np
 import pytest
@@ -20,11 +23,15 @@ from geocloud.db.cluster import Urls
 from geocloud.db.pool import connect
 from geocloud.errors import InvalidParameter
 from geocloud.jobs.run import Run, open_run
+from geocloud.jobs.worker import Links, supervise
+from geocloud.sectors import registry
 from geocloud.sectors.culture import PROCESSES, on, reach
 from geocloud.sectors.culture.hours import next_open, read_hours
 from geocloud.sectors.culture.near import within_and_nearest
 from geocloud.sectors.registry import definitions
 from geocloud.settings import Settings
+from tests.jobs.conftest import settings_of, stop_workers
+from tests.web.conftest import run_server
 
 SETTINGS = Settings()
 HERE = (115.98, 36.45)
@@ -149,6 +156,36 @@ def test_reach_as_csv_has_the_same_rows(run: Run) -> None:
     lines = list(csv.DictReader(io.StringIO(results["csv"].data.decode("utf-8-sig"))))
     assert [x["code"] for x in lines] == [r["code"] for r in results["table"]["rows"]]
     assert lines[0]["population"] == "20000"
+
+
+@pytest.fixture
+def client(urls: Urls, run: Run, tmp_path: Path) -> Iterator[httpx.Client]:
+    """A server over those rows, and workers with every process."""
+    links = Links(urls.jobs, urls.reader, urls.writer)
+    workers = multiprocessing.get_context("spawn").Process(
+        target=supervise, args=(settings_of(job_memory_mb=2048), links, registry.processes), daemon=False
+    )
+    workers.start()
+    try:
+        for base in run_server(urls.reader, tmp_path, "", urls.jobs):
+            with httpx.Client(base_url=base, timeout=60) as found:
+                yield found
+    finally:
+        stop_workers(workers)
+
+
+def test_over_http(client: httpx.Client) -> None:
+    inputs = {"point": {"type": "Point", "coordinates": HERE}, "radius_m": 1_000, "datetime": EVENING}
+    at = "/processes/culture-on/execution"
+    assert _codes(client.post(at, json={"inputs": inputs}).json()) == ["square", "show", "concert", "late show"]
+    far = client.post(at, json={"inputs": inputs | {"radius_m": 50_001}})
+    assert (far.status_code, far.json()["violations"][0]["pointer"]) == (400, "/inputs/radius_m")
+    wrong = client.post(at, json={"inputs": inputs | {"datetime": "tonight"}})
+    assert (wrong.status_code, wrong.json()["parameter"]) == (400, "datetime")
+    kinds = client.get("/collections/culture.event/items", params={"category": "exhibition"}).json()
+    assert kinds["numberReturned"] == 2
+    page = client.get("/collections/culture.event", headers={"accept": "text/html", "accept-language": "zh"})
+    assert "文化活动" in page.text
 
 
 @pytest.mark.parametrize("process", PROCESSES, ids=lambda p: p.id)
