@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import math
 import random
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
@@ -23,7 +22,7 @@ from geocloud.sensing.parse import Read
 from geocloud.sensing.units import converter
 from geocloud.settings import SensingSettings
 
-__all__ = ["Inlet"]
+__all__ = ["BUSY", "Inlet"]
 
 _INCOMING = """
 CREATE TEMP TABLE IF NOT EXISTS sensing_incoming (
@@ -69,11 +68,13 @@ SELECT DISTINCT ON (1) * FROM unnest($1::bytea[], $2::text[], $3::text[], $4::te
 ON CONFLICT (digest) DO UPDATE SET last_at = now(), times = q.times + 1
 """
 _TRIES = 5
-_AGAIN = (
+BUSY = (
     asyncpg.DeadlockDetectedError, asyncpg.SerializationError, asyncpg.LockNotAvailableError,
     asyncpg.CheckViolationError,
 )  # fmt: skip
 _BEIJING = timedelta(hours=8)
+# So that sums of squares of what is kept are finite too.
+_LARGEST = 1e100
 
 Allows = Callable[[str], bool]
 
@@ -102,7 +103,7 @@ class Inlet:
                 await self._ensure_months(conn, rows)
                 await self._write(conn, rows, [r for r in refused if r.reason != "forbidden"], way, by, outcome)
                 break
-            except _AGAIN as exc:
+            except BUSY as exc:
                 if attempt == _TRIES - 1:
                     raise
                 if isinstance(exc, asyncpg.CheckViolationError):
@@ -134,6 +135,8 @@ class Inlet:
             if not reason and stream is not None:
                 if unit and unit != stream.unit:
                     reason, value, flags = _converted(value, unit, stream)
+                if not reason and not -_LARGEST < value < _LARGEST:
+                    reason = "not-a-number"
                 if not reason:
                     rows.append((stream.id, at, value, issued, flags | stream.flags(value), place))
                     outcome.converted += flags != 0
@@ -183,8 +186,7 @@ def _converted(value: float, unit: str, stream: Stream) -> tuple[str, float, int
         return "wrong-unit", value, 0
     if how == (1.0, 0.0):
         return "", value, 0
-    found = value * how[0] + how[1]
-    return ("", found, int(Flags.CONVERTED)) if math.isfinite(found) else ("not-a-number", value, 0)
+    return "", value * how[0] + how[1], int(Flags.CONVERTED)
 
 
 def _digest(refused: Refused, way: str, by: str | None) -> bytes:

@@ -149,7 +149,7 @@ REASONS: dict[str, Text] = {
     "bad-time": Text(zh="时间无法读取或缺少时区", en="The time cannot be read or names no offset from UTC"),
     "future": Text(zh="时间晚于现在", en="The time lies ahead"),
     "too-old": Text(zh="时间过早", en="The time is before the earliest that is kept"),
-    "not-a-number": Text(zh="值不是有限数", en="The value is no finite number"),
+    "not-a-number": Text(zh="值不是有限数,或大得不可能", en="The value is no finite number, or impossibly great"),
     "wrong-unit": Text(zh="单位不能换算", en="The unit cannot be converted to the datastream's"),
     "forbidden": Text(zh="密钥无权写入该图层", en="The key is not for this layer"),
 }

@@ -30,6 +30,7 @@ CREATE TABLE sensing.datastream (
     CHECK (minimum < maximum),
     CHECK (fid IS NULL OR device = fid::text)
 );
+CREATE INDEX datastream_by_fid ON sensing.datastream (layer, fid) WHERE fid IS NOT NULL;
 CREATE INDEX datastream_by_property ON sensing.datastream (property, id);
 COMMENT ON TABLE sensing.datastream IS 'What a device measures: one row a device and property (数据流)';
 COMMENT ON COLUMN sensing.datastream.device IS 'Key of a feature of the layer; its fid as text where fid is given';
@@ -58,7 +59,7 @@ CREATE TABLE sensing.observation (
     datastream int NOT NULL,
     flags      smallint NOT NULL DEFAULT 0,
     at         timestamptz NOT NULL CHECK (isfinite(at)),
-    value      float8 NOT NULL CHECK (value < 'infinity' AND value > '-infinity'),
+    value      float8 NOT NULL CHECK (value > -1e100 AND value < 1e100),
     issued     timestamptz NOT NULL DEFAULT '-infinity',
     received   timestamptz NOT NULL,
     PRIMARY KEY (datastream, at, issued, value)
@@ -94,6 +95,12 @@ CREATE TABLE sensing.quarantine (
 CREATE INDEX quarantine_by_time ON sensing.quarantine (last_at);
 COMMENT ON TABLE sensing.quarantine IS 'Readings that cannot be kept as such, each once, with the reason (隔离)';
 COMMENT ON COLUMN sensing.quarantine.by IS 'Name of the key it came with';
+
+-- An instant as RFC 3339 in Beijing time, UTC+8, with microseconds only where there are any.
+CREATE FUNCTION sensing.beijing(at timestamptz) RETURNS text IMMUTABLE STRICT PARALLEL SAFE LANGUAGE sql AS
+$$ SELECT to_char(at AT TIME ZONE 'UTC' + interval '8 hours',
+     CASE WHEN at = date_trunc('second', at, 'UTC') THEN 'YYYY-MM-DD"T"HH24:MI:SS"+08:00"'
+          ELSE 'YYYY-MM-DD"T"HH24:MI:SS.US"+08:00"' END) $$;
 
 -- First instant of the month in Beijing (UTC+8) that an instant lies in.
 CREATE FUNCTION sensing.month_start(at timestamptz) RETURNS timestamptz IMMUTABLE STRICT PARALLEL SAFE LANGUAGE sql AS

@@ -63,6 +63,8 @@ from geocloud.web import (
     processes,
     qgis,
     search,
+    sensing,
+    sensing_in,
     styles,
     tiles,
     times,
@@ -162,6 +164,7 @@ class _Application:
             *h3.ROUTES,
             *qgis.ROUTES,
             *search.ROUTES,
+            *sensing.ROUTES,
             *styles.ROUTES,
             *(route for route in processes.ROUTES if route[0] not in processes.WRITES),
         ]
@@ -171,6 +174,7 @@ class _Application:
                 Route("/collections/{collection}/items/{fid}", _Endpoint(self, _item, edit.ITEM)),
                 *(Route(path, _Endpoint(self, handler, edit.WRITES.get(path))) for path, handler in documents),
                 *(Route(path, _Endpoint(self, None, writes)) for path, writes in transactions.WRITES.items()),
+                *(Route(path, _Endpoint(self, None, writes)) for path, writes in sensing_in.WRITES.items()),
                 *(
                     Route(path, _Endpoint(self, dict(processes.ROUTES).get(path), writes, for_all=True))
                     for path, writes in processes.WRITES.items()
