@@ -362,6 +362,17 @@ class SensingSettings(_Group):
     sensing_span_days: int = Field(
         7, ge=1, description="Days before the newest reading that a series shows when `datetime` is not given."
     )
+    mqtt_url: str = Field(
+        "mqtt://127.0.0.1:1883",
+        description="Broker that `geocloud sensing mqtt` reads from; `mqtts://` for TLS, user and password before the "
+        "host's name.",
+    )
+    mqtt_client_id: str = Field(
+        "geocloud",
+        min_length=1,
+        max_length=65_000,
+        description="Name under which the broker keeps what arrives while nobody reads; no two processes share it.",
+    )
     sensing_areas_max: int = Field(
         1_000, ge=1, description="Most areas that readings are summed up by; more are refused."
     )

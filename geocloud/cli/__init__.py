@@ -33,6 +33,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "process": ("List, show and run processes", "列出、查看、运行处理"),
     "jobs": ("List, show and call off jobs", "列出、查看、取消作业"),
     "worker": ("Work on jobs of the queue", "执行排队的作业"),
+    "sensing": ("Register devices; load and look over readings", "登记设备,导入与检查读数"),
     "tiles": ("Make and renew archives of vector tiles", "生成、更新矢量瓦片档案"),
     "ogc": ("Write the pygeoapi configuration of the catalogue", "按目录生成 pygeoapi 配置"),
     "doctor": ("Check the machine, the packages, the database and the catalogue", "检查本机、软件包、数据库与目录"),

@@ -21,7 +21,7 @@ from geocloud.errors import InvalidBody, TooLarge
 from geocloud.features.literals import parse_instant
 from geocloud.sensing.model import Reading, Refused, plain
 
-__all__ = ["CSV", "JSON", "NDJSON", "Defaults", "Read", "read_body", "read_record"]
+__all__ = ["CSV", "JSON", "NDJSON", "Defaults", "Read", "number_of", "read_body", "read_csv", "read_record"]
 
 JSON, NDJSON, CSV = "application/json", "application/x-ndjson", "text/csv"
 Read: TypeAlias = "Reading | Refused"
@@ -45,7 +45,7 @@ def read_body(media_type: str, body: bytes, defaults: Defaults, most: int) -> li
     InvalidBody when the body as a whole cannot be read; TooLarge when it has more than `most` records.
     """
     if media_type == CSV:
-        return _limited(_read_csv(body, defaults), most)
+        return _limited(_csv_of(body, defaults), most)
     if media_type == NDJSON:
         return _limited(_read_lines(body, defaults), most)
     try:
@@ -131,36 +131,39 @@ def _read_lines(body: bytes, defaults: Defaults) -> Iterator[Read]:
         yield read_record(place, record, defaults)
 
 
-def _read_csv(body: bytes, defaults: Defaults) -> Iterator[Read]:
+def _csv_of(body: bytes, defaults: Defaults) -> Iterator[Read]:
     try:
         text = body.decode("utf-8-sig")
     except UnicodeDecodeError as exc:
         raise InvalidBody(
             f"The CSV is not UTF-8 (byte {exc.start}).", f"CSV 不是 UTF-8 编码(第 {exc.start} 字节)。"
         ) from None
-    rows = csv.reader(io.StringIO(text, newline=""))
     try:
-        header = [c.strip() for c in next(rows, [])]
-        wrong = [c for c in header if c not in _COLUMNS]
-        if wrong or len(set(header)) < len(header) or not {"time", "value"} <= set(header):
-            raise InvalidBody(
-                f"The CSV's first line is {', '.join(header)[:200] or 'empty'}.",
-                f"CSV 首行为“{'、'.join(header)[:200]}”。",
-                todo_en=f"Name each column once: time and value, and of {', '.join(_COLUMNS)} what is needed.",
-                todo_zh=f"各列名只写一次,须有 time 与 value;可用列:{'、'.join(_COLUMNS)}。",
-                allowed=list(_COLUMNS),
-            )
-        for row in rows:
-            if not row:
-                continue
-            if len(row) != len(header):
-                yield Refused(rows.line_num, "not-a-reading", plain(",".join(row)))
-                continue
-            yield _of_texts(rows.line_num, dict(zip(header, row, strict=True)), defaults)
+        yield from read_csv(io.StringIO(text, newline=""), defaults)
     except csv.Error as exc:
+        raise InvalidBody(f"The CSV cannot be read: {exc}.", f"CSV 无法读取:{exc}。") from None
+
+
+def read_csv(lines: Iterable[str], defaults: Defaults) -> Iterator[Read]:
+    """Readings of a CSV whose columns have the names above. InvalidBody for another first line; csv.Error."""
+    rows = csv.reader(lines)
+    header = [c.strip() for c in next(rows, [])]
+    wrong = [c for c in header if c not in _COLUMNS]
+    if wrong or len(set(header)) < len(header) or not {"time", "value"} <= set(header):
         raise InvalidBody(
-            f"The CSV cannot be read at line {rows.line_num}: {exc}.", f"CSV 第 {rows.line_num} 行无法读取。"
-        ) from None
+            f"The CSV's first line is {', '.join(header)[:200] or 'empty'}.",
+            f"CSV 首行为“{'、'.join(header)[:200]}”。",
+            todo_en=f"Name each column once: time and value, and of {', '.join(_COLUMNS)} what is needed.",
+            todo_zh=f"各列名只写一次,须有 time 与 value;可用列:{'、'.join(_COLUMNS)}。",
+            allowed=list(_COLUMNS),
+        )
+    for row in rows:
+        if not row:
+            continue
+        if len(row) != len(header):
+            yield Refused(rows.line_num, "not-a-reading", plain(",".join(row)))
+        else:
+            yield _of_texts(rows.line_num, dict(zip(header, row, strict=True)), defaults)
 
 
 def _of_texts(place: int, record: dict[str, Any], defaults: Defaults) -> Read:
