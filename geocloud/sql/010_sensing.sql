@@ -123,9 +123,10 @@ BEGIN
             RAISE EXCEPTION 'no partition is made for %', start USING ERRCODE = 'datetime_field_overflow';
         END IF;
         name := 'observation_' || to_char(start AT TIME ZONE 'UTC' + interval '8 hours', 'YYYY_MM');
-        CONTINUE WHEN to_regclass('sensing.' || name) IS NOT NULL;
+        CONTINUE WHEN EXISTS (SELECT FROM pg_class WHERE relnamespace = 'sensing'::regnamespace AND relname = name);
         PERFORM pg_advisory_xact_lock(hashtext('geocloud sensing months'));
-        CONTINUE WHEN to_regclass('sensing.' || name) IS NOT NULL;
+        -- Asked of the table: what names stand for is remembered past a lock of this kind.
+        CONTINUE WHEN EXISTS (SELECT FROM pg_class WHERE relnamespace = 'sensing'::regnamespace AND relname = name);
         stop := sensing.month_start(start + interval '40 days');
         -- Attached, not made as a partition: reading and writing of the others goes on meanwhile.
         EXECUTE format('CREATE TABLE sensing.%I (LIKE sensing.observation INCLUDING DEFAULTS INCLUDING CONSTRAINTS)', name);
