@@ -12,6 +12,7 @@ from benchmarks.special import (
     loading,
     memory,
     seeding,
+    sensing,
     servers,
     site_check,
     tiles,
@@ -19,4 +20,4 @@ from benchmarks.special import (
 from benchmarks.special.base import SPECIALS, Context, Special
 
 __all__ = ["SPECIALS", "Context", "Special", "cached", "catalogue", "drivers", "edits", "freshness", "gone", "history",
-           "loading", "memory", "seeding", "servers", "site_check", "tiles"]  # fmt: skip
+           "loading", "memory", "seeding", "sensing", "servers", "site_check", "tiles"]  # fmt: skip

@@ -17,6 +17,7 @@ from geocloud.ogc import (
     openapi_processes,
     openapi_qgis,
     openapi_search,
+    openapi_sensing,
     openapi_styles,
     openapi_tiles,
     openapi_versions,
@@ -99,6 +100,7 @@ def _paths(ctx: Context) -> Document:
         **openapi_processes.paths(ctx),
         **openapi_qgis.paths(ctx),
         **openapi_search.paths(ctx),
+        **openapi_sensing.paths(ctx),
         **openapi_styles.paths(ctx),
         **openapi_tiles.paths(ctx),
     }
