@@ -21,7 +21,7 @@ from geocloud.settings import SensingSettings
 __all__ = ["Area", "Series", "aggregate", "datastream", "datastreams", "in_collection", "latest",
            "layers_with_datastreams", "series"]  # fmt: skip
 
-_LAYERS = "SELECT DISTINCT layer FROM sensing.datastream WHERE layer = ANY($1::text[])"
+_LAYERS = "SELECT k FROM unnest($1::text[]) k WHERE EXISTS (SELECT FROM sensing.datastream WHERE layer = k)"
 _UNITS = "SELECT DISTINCT unit FROM sensing.datastream WHERE layer = ANY($1::text[]) AND property = $2::text"
 _LAST = "SELECT at FROM sensing.latest WHERE datastream = $1::int"
 _FIRST = "SELECT at FROM sensing.observation WHERE datastream = $1::int ORDER BY at LIMIT 1"
