@@ -19,5 +19,5 @@ from benchmarks.special import (
 )
 from benchmarks.special.base import SPECIALS, Context, Special
 
-__all__ = ["SPECIALS", "Context", "Special", "cached", "catalogue", "drivers", "edits", "freshness", "gone", "grid_codes",
-           "history", "loading", "memory", "seeding", "servers", "site_check", "tiles"]  # fmt: skip
+__all__ = ["SPECIALS", "Context", "Special", "cached", "catalogue", "drivers", "edits", "freshness", "gone",
+           "grid_codes", "history", "loading", "memory", "seeding", "servers", "site_check", "tiles"]  # fmt: skip
