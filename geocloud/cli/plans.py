@@ -8,8 +8,8 @@ import typer
 from geocloud.cli.accept import accept
 from geocloud.cli.area_stat import area_stat
 from geocloud.cli.check_site import check_site
-from geocloud.cli.plan_rules import app as rules
 from geocloud.cli.find_site import find_site
+from geocloud.cli.plan_rules import app as rules
 
 __all__ = ["app"]
 
