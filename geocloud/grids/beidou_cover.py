@@ -16,7 +16,7 @@ from geocloud.errors import InvalidParameter, TooLarge
 from geocloud.grids import beidou, beidou_index
 from geocloud.grids.beidou import COLUMNS, HEIGHTS, ROWS, UNITS_PER_DEGREE, WIDTHS
 
-__all__ = ["compact", "cover", "cover_box", "neighbours", "outlines", "spread"]
+__all__ = ["compact", "cover", "cover_box", "meets_box", "neighbours", "outlines", "spread"]
 
 Ints = NDArray[np.int64]
 _AREAL = ("Polygon", "MultiPolygon")
@@ -80,6 +80,17 @@ def cover_box(west: float, south: float, east: float, north: float, level: int, 
     if len(across) * len(up) > most:
         raise _too_many(most, level)
     return _boxed(west, south, east, north, level)
+
+
+def meets_box(index: ArrayLike, west: float, south: float, east: float, north: float) -> NDArray[np.bool_]:
+    """Which cells `cover_box` would give for the box at their level."""
+    column, row, level = beidou_index.to_columns(index)
+    out = np.zeros(column.shape, bool)
+    for n in np.unique(level[level > 0]).tolist():
+        across, up = _span(west, east, WIDTHS[n]), _span(south, north, HEIGHTS[n])
+        here = (column >= across.start) & (column < across.stop) & (row >= up.start) & (row < up.stop)
+        out |= (level == n) & here
+    return out
 
 
 def compact(index: ArrayLike) -> Ints:
