@@ -265,7 +265,7 @@ def from_text(codes: ArrayLike) -> Ints:
     texts = given if given.dtype.kind == "S" else _ascii(given)
     flat = np.ascontiguousarray(texts).reshape(-1)
     out = np.full(flat.size, NONE, np.int64)
-    if not flat.size or not flat.dtype.itemsize:
+    if not flat.size or flat.dtype.itemsize < LENGTHS[1]:
         return out.reshape(given.shape)
     size = flat.dtype.itemsize
     for begin in range(0, flat.size, _BLOCK):
@@ -316,7 +316,7 @@ def _read(characters: NDArray[np.uint8]) -> Ints:
         number = number // WITHIN[level] + FIRST[level]
     number[wrong] = NONE
     # The zones 00 and 61 to 99 are written in digits like any other.
-    zone = (columns[1].astype(np.int64) - 48) * 10 + (columns[2] if size > 2 else 0) - 48
+    zone = (columns[1].astype(np.int64) - 48) * 10 + columns[2] - 48
     number[(zone < 1) | (zone > COLUMNS[1])] = NONE
     return number
 

@@ -73,6 +73,7 @@ def test_codes_of_the_standard_and_of_the_city(code):
 def test_what_is_no_code_is_minus_one(code):
     good = "N50J305D7C5166331144"
     assert index.from_text(np.array([code, good])).tolist() == [-1, one(good)]
+    assert index.from_text(np.array([code])).tolist() == [-1]
 
 
 def test_places_without_a_code_and_several_levels():
