@@ -4,6 +4,7 @@
 from benchmarks.special import (
     cached,
     catalogue,
+    conflicts,
     drivers,
     edits,
     freshness,
@@ -19,5 +20,6 @@ from benchmarks.special import (
 )
 from benchmarks.special.base import SPECIALS, Context, Special
 
-__all__ = ["SPECIALS", "Context", "Special", "cached", "catalogue", "drivers", "edits", "freshness", "gone",
-           "grid_codes", "history", "loading", "memory", "seeding", "servers", "site_check", "tiles"]  # fmt: skip
+__all__ = ["SPECIALS", "Context", "Special", "cached", "catalogue", "conflicts", "drivers", "edits", "freshness",
+           "gone", "grid_codes", "history", "loading", "memory", "seeding", "servers", "site_check",
+           "tiles"]  # fmt: skip

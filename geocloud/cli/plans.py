@@ -8,6 +8,7 @@ import typer
 from geocloud.cli.accept import accept
 from geocloud.cli.area_stat import area_stat
 from geocloud.cli.check_site import check_site
+from geocloud.cli.compare import burndown, compare, settle, spots
 from geocloud.cli.find_site import find_site
 from geocloud.cli.plan_rules import app as rules
 
@@ -24,5 +25,9 @@ def _plans() -> None:
 app.command("accept")(accept)
 app.command("area-stat")(area_stat)
 app.command("check-site")(check_site)
+app.command("compare")(compare)
+app.command("spots")(spots)
+app.command("settle")(settle)
+app.command("burndown")(burndown)
 app.add_typer(rules, name="rules")
 app.command("find-site")(find_site)

@@ -4,6 +4,7 @@ far it is."""
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -26,6 +27,7 @@ _LONG = (
     "SET TIME ZONE 'UTC'; SET jit = off; SET client_connection_check_interval = '500ms'; "
     "SELECT set_config('statement_timeout', %s, false)"
 )
+_CURSORS = itertools.count(1)
 _PLACEHOLDER = re.compile(r"\$(\d+)")
 
 
@@ -64,12 +66,24 @@ class Run:
 
     def rows(self, sql: str, binder: Binder) -> list[tuple[Any, ...]]:
         """All rows of a statement and the values bound in it."""
-        # The clauses are those of the API, whose driver numbers what psycopg2 names.
-        named = _PLACEHOLDER.sub(r"%(a\1)s", sql.replace("%", "%%"))
         with self.reader.cursor() as cur:
-            cur.execute(named, {f"a{i}": v for i, v in enumerate(binder.args, 1)})
+            cur.execute(*_named(sql, binder))
             found: list[tuple[Any, ...]] = cur.fetchall()
         return found
+
+    def batches(self, sql: str, binder: Binder, size: int) -> Iterator[list[tuple[Any, ...]]]:
+        """The rows of a statement, at most `size` at a time, so that memory does not grow with them."""
+        with self.reader.cursor(name=f"batches_{next(_CURSORS)}") as cur:
+            cur.itersize = size
+            cur.execute(*_named(sql, binder))
+            while rows := cur.fetchmany(size):
+                yield rows
+
+
+def _named(sql: str, binder: Binder) -> tuple[str, dict[str, object]]:
+    # The clauses are those of the API, whose driver numbers what psycopg2 names.
+    named = _PLACEHOLDER.sub(r"%(a\1)s", sql.replace("%", "%%"))
+    return named, {f"a{i}": v for i, v in enumerate(binder.args, 1)}
 
 
 @contextmanager

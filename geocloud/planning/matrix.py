@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Conflict matrices (冲突矩阵): `ogc_config/matrices/<name>.yaml`, which class of which plan excludes which of another."""
+"""Conflict matrices (冲突矩阵): `ogc_config/matrices/<name>.yaml`, which classes of two plans exclude each other."""
 
 from __future__ import annotations
 

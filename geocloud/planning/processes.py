@@ -4,7 +4,14 @@
 from __future__ import annotations
 
 from geocloud.jobs.model import Process
-from geocloud.planning import acceptance_process, area_stat, candidates_process, compliance_process
+from geocloud.planning import (
+    acceptance_process,
+    area_stat,
+    burndown,
+    candidates_process,
+    compliance_process,
+    conflict_process,
+)
 
 __all__ = ["PROCESSES"]
 
@@ -13,4 +20,6 @@ PROCESSES: tuple[Process, ...] = (
     compliance_process.PROCESS,
     acceptance_process.PROCESS,
     candidates_process.PROCESS,
+    conflict_process.PROCESS,
+    burndown.PROCESS,
 )

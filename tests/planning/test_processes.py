@@ -24,6 +24,8 @@ ASKED: dict[str, dict[str, Any]] = {
     "area-stat": {"layer": "planning.basic_farmland"},
     "plan-acceptance": {"layer": "planning.basic_farmland", "district": "371502", "rules": ["Q01", "Q17", "Q30"]},
     "project-generate": {"min_area_m2": 1_000, "from": "planning.basic_farmland", "use": "01", "boundary": None},
+    "plan-conflicts": {"plans": ["planning.basic_farmland", "planning.urban_boundary"]},
+    "spot-burndown": {"points": 2},
     "compliance-check": {"site": {"type": "Polygon", "coordinates": [RING]}},
 }
 EACH = pytest.mark.parametrize("process", PROCESSES, ids=lambda p: p.id)

@@ -1,0 +1,346 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Plans against plans (规划冲突比对): where classes of two plans exclude each other, found in bounded memory.
+
+The first plan is read in batches along a Hilbert curve, the second one by the place of each batch. Only pairs whose
+classes exclude each other are looked at, and of those only pairs are cut that share more than the seam along a border:
+nothing else can be a real difference. Cutting runs on all cores while the next batch is read.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+
+from geocloud.catalogue.registry import Layer
+from geocloud.features.binder import Binder, quote_identifier
+from geocloud.features.cql2 import compile_filter
+from geocloud.features.moment import Moment
+from geocloud.jobs.run import Run
+from geocloud.planning.compliance_read import moment_of
+from geocloud.planning.matrix import Matrix, Relation, Side
+from geocloud.planning.slivers import KINDS, Measured, inner, measure, sliver_kinds
+
+__all__ = ["Box", "Found", "Tally", "compare", "tolerance_of"]
+
+Box = tuple[float, float, float, float]
+"""West, south, east, north in degrees (EPSG:4490)."""
+
+_BATCH = 10_000
+_PAIRS_AT_ONCE = 4_000
+# Corners from which it pays to ask whether a shape lies within another before cutting.
+_LARGE = 120
+_REGISTER = "planning.plan_area"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One difference: rule, key and class of both features, the place (lon/lat polygon), its measures and its kind
+    (of the list sliver_kind)."""
+
+    rule: Relation
+    key_a: str
+    key_b: str
+    class_a: str | None
+    class_b: str | None
+    geometry: Any
+    area_m2: float
+    outline_m: float
+    width_m: float
+    kind: str
+    tolerance_m: float
+
+
+@dataclass(slots=True)
+class Tally:
+    """Of one rule: pairs that exclude each other and whose boxes meet; those of them that meet along a seam alone (they
+    touch, or share slivers); where slivers are asked for, how many of which kind there are, and their area (m2)."""
+
+    pairs: int = 0
+    tolerance_m: float = 0.0
+    seams: int = 0
+    slivers: int = 0
+    sliver_m2: float = 0.0
+    by_kind: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """Features of one side: keys, classes by field, shapes, and by rule number which of them it is about."""
+
+    keys: NDArray[Any]
+    classes: dict[str, NDArray[Any]]
+    shapes: NDArray[Any]
+    about: dict[str, NDArray[np.bool_]]
+
+
+def compare(
+    run: Run,
+    matrix: Matrix,
+    rules: Sequence[Relation],
+    moment: Moment,
+    boxes: Sequence[Box] | None = None,
+    *,
+    slivers: bool = False,
+) -> Iterator[tuple[Relation, Tally, list[Found]]]:
+    """By rule what its two sides share: a tally, and the real differences, with `slivers` those too.
+
+    `boxes` limits both sides to features whose own box meets one of them. A rule with a layer that is not published is
+    left out: whoever asks tells that it was not judged.
+    """
+    pairs: dict[tuple[str, str], list[Relation]] = {}
+    for r in rules:
+        if r.a.layer in run.catalogue.layers and r.b.layer in run.catalogue.layers:
+            pairs.setdefault((r.a.layer, r.b.layer), []).append(r)
+    with ThreadPoolExecutor(max_workers=len(os.sched_getaffinity(0))) as pool:
+        for done, ((a, b), own) in enumerate(pairs.items()):
+            title_a, title_b = (run.catalogue.layers[i].spec.title for i in (a, b))
+            run.progress(
+                0.02 + 0.9 * done / len(pairs), f"比对{title_a.zh}与{title_b.zh}", f"{title_a.en} against {title_b.en}"
+            )
+            tallies = {r.number: Tally(tolerance_m=tolerance_of(run, matrix, r)) for r in own}
+            found: dict[str, list[Found]] = {r.number: [] for r in own}
+            waiting: list[_Work] = []
+            for batch in _batches(run, run.catalogue.layers[a], [(r.number, r.a) for r in own], moment, boxes):
+                near = _around(run, run.catalogue.layers[b], [(r.number, r.b) for r in own], moment, boxes, batch)
+                # While these are cut, the next ones are read.
+                begun = [_Work(pool, matrix, r, batch, near, tallies[r.number], slivers=slivers) for r in own]
+                for work in waiting:
+                    found[work.rule.number] += work.found()
+                waiting = begun
+            for work in waiting:
+                found[work.rule.number] += work.found()
+            for r in own:
+                yield r, tallies[r.number], found[r.number]
+
+
+def tolerance_of(run: Run, matrix: Matrix, rule: Relation) -> float:
+    """Metres up to which a difference is a sliver: the rule's own, else what the register of plans states as the
+    accuracies of both plans together, else the matrix's."""
+    if rule.tolerance_m is not None:
+        return rule.tolerance_m
+    if _REGISTER in run.catalogue.layers:
+        binder = Binder()
+        kinds = [side.layer.partition(".")[2] for side in (rule.a, rule.b)]
+        table = run.catalogue.layers[_REGISTER].table
+        rows = run.rows(
+            f"SELECT ghlb, max(jd) FROM {table} WHERE ghlb = ANY({binder.bind(kinds, 'text[]')}) AND jd IS NOT NULL "
+            "GROUP BY ghlb", binder,
+        )  # fmt: skip
+        if stated := sum(float(r[1]) for r in rows):
+            return stated
+    return matrix.tolerance_m
+
+
+def _batches(
+    run: Run, layer: Layer, sides: Sequence[tuple[str, Side]], moment: Moment, boxes: Sequence[Box] | None
+) -> Iterator[_Rows]:
+    binder = Binder()
+    # PostGIS orders geometries along a Hilbert curve.
+    sql = _select(run, binder, layer, sides, moment, boxes) + " ORDER BY r.geom, r.fid"
+    for rows in run.batches(sql, binder, _BATCH):
+        yield _rows(rows, sides)
+
+
+def _around(
+    run: Run,
+    layer: Layer,
+    sides: Sequence[tuple[str, Side]],
+    moment: Moment,
+    boxes: Sequence[Box] | None,
+    batch: _Rows,
+) -> _Rows:
+    binder = Binder()
+    sql = _select(run, binder, layer, sides, moment, boxes)
+    bounds = shapely.bounds(batch.shapes)
+    box: Box = (bounds[:, 0].min(), bounds[:, 1].min(), bounds[:, 2].max(), bounds[:, 3].max())
+    sql += f" AND r.geom && {_envelope(binder, box)} ORDER BY r.fid"
+    return _rows(run.rows(sql, binder), sides)
+
+
+def _select(
+    run: Run,
+    binder: Binder,
+    layer: Layer,
+    sides: Sequence[tuple[str, Side]],
+    moment: Moment,
+    boxes: Sequence[Box] | None,
+) -> str:
+    if moment.valid is not None and moment.valid.start is not None:
+        moment = moment_of(layer, moment.valid.start, moment.believed)
+    relation = moment.relation(binder, layer) or layer.table
+    tests = [
+        f"(({compile_filter(binder, s.filter, 'cql2-text', layer, None, run.settings.web)}) IS TRUE)"
+        if s.filter
+        else "TRUE"
+        for _, s in sides
+    ]
+    fields = "".join(f", r.{quote_identifier(f)}::text" for f in _fields(sides))
+    place = "TRUE"
+    if boxes is not None:
+        place = "(" + (" OR ".join(f"r.geom && {_envelope(binder, b)}" for b in boxes) or "FALSE") + ")"
+    wanted = "TRUE" if "TRUE" in tests else f"({' OR '.join(tests)})"
+    return (
+        f"SELECT r.{quote_identifier(layer.spec.key[0])}::text, ARRAY[{', '.join(tests)}]::boolean[], "
+        f"ST_AsBinary(r.geom){fields} FROM {relation} r WHERE r.geom IS NOT NULL AND {place} AND {wanted}"
+    )
+
+
+def _fields(sides: Sequence[tuple[str, Side]]) -> list[str]:
+    return list(dict.fromkeys(s.class_field for _, s in sides if s.class_field))
+
+
+def _envelope(binder: Binder, box: Box) -> str:
+    return f"ST_MakeEnvelope({', '.join(binder.bind(float(v), 'float8') for v in box)}, 4490)"
+
+
+def _rows(rows: Sequence[tuple[Any, ...]], sides: Sequence[tuple[str, Side]]) -> _Rows:
+    shapes = np.asarray(shapely.from_wkb([bytes(r[2]) for r in rows]), dtype=object).reshape(len(rows))
+    tests = np.array([r[1] for r in rows], dtype=bool).reshape(len(rows), len(sides))
+    return _Rows(
+        np.array([r[0] for r in rows], dtype=object),
+        {f: np.array([r[3 + k] for r in rows], dtype=object) for k, f in enumerate(_fields(sides))},
+        shapes,
+        {number: tests[:, k] for k, (number, _) in enumerate(sides)},
+    )
+
+
+class _Work:
+    """One rule on one batch: begun when made, its differences when asked for."""
+
+    def __init__(
+        self,
+        pool: ThreadPoolExecutor,
+        matrix: Matrix,
+        rule: Relation,
+        a: _Rows,
+        b: _Rows,
+        tally: Tally,
+        *,
+        slivers: bool,
+    ) -> None:
+        self.rule, self._a, self._b, self._tally, self._slivers = rule, a, b, tally, slivers
+        self._done: list[tuple[NDArray[np.int64], NDArray[np.int64], Future[_Cut]]] = []
+        own, other = np.flatnonzero(a.about[rule.number]), np.flatnonzero(b.about[rule.number])
+        if not len(own) or not len(other):
+            return
+        i, k = shapely.STRtree(b.shapes[other]).query(a.shapes[own])
+        i, k = own[i], other[k]
+        tally.pairs += len(i)
+        least = matrix.least_m2 if rule.least_m2 is None else rule.least_m2
+        # Pairs of one shape stay together, so that it is made ready once.
+        for part in np.array_split(np.arange(len(i)), max(1, len(i) // _PAIRS_AT_ONCE)):
+            work = pool.submit(
+                _cut, a.shapes, b.shapes, i[part], k[part], tally.tolerance_m, least, slivers=slivers
+            )  # fmt: skip
+            self._done.append((i[part], k[part], work))
+
+    def found(self) -> list[Found]:
+        """The differences, with slivers where those are wanted."""
+        out: list[Found] = []
+        rule, tally = self.rule, self._tally
+        fields = (rule.a.class_field, rule.b.class_field)
+        for i, k, work in self._done:
+            cut = work.result()
+            thin = cut.kinds > 0
+            tally.seams += cut.seams
+            tally.slivers += int(thin.sum())
+            tally.sliver_m2 += float(cut.areas[thin].sum())
+            for number, count in zip(*np.unique(cut.kinds[thin], return_counts=True), strict=True):
+                tally.by_kind[KINDS[number]] = tally.by_kind.get(KINDS[number], 0) + int(count)
+            for n in range(len(cut.pieces)) if self._slivers else np.flatnonzero(~thin):
+                at_a, at_b = i[cut.of[n]], k[cut.of[n]]
+                class_a, class_b = (
+                    rows.classes[f][at] if f else None
+                    for rows, f, at in ((self._a, fields[0], at_a), (self._b, fields[1], at_b))
+                )
+                out.append(
+                    Found(
+                        rule, self._a.keys[at_a], self._b.keys[at_b], class_a, class_b, cut.pieces[n],
+                        float(cut.areas[n]), float(cut.outlines[n]), float(cut.widths[n]), KINDS[cut.kinds[n]],
+                        tally.tolerance_m,
+                    )
+                )  # fmt: skip
+        self._done = []
+        return out
+
+
+@dataclass(frozen=True, slots=True)
+class _Cut:
+    """Polygons that pairs share: each with the number of its pair, area, outline, width and kind."""
+
+    pieces: NDArray[Any]
+    of: NDArray[np.int64]
+    areas: NDArray[np.float64]
+    outlines: NDArray[np.float64]
+    widths: NDArray[np.float64]
+    kinds: NDArray[np.int64]
+    seams: int
+
+
+def _cut(
+    shapes_a: NDArray[Any],
+    shapes_b: NDArray[Any],
+    i: NDArray[np.int64],
+    k: NDArray[np.int64],
+    tolerance_m: float,
+    least_m2: float,
+    *,
+    slivers: bool,
+) -> _Cut:
+    # Prepared shapes are no thread's but their own: each works on copies.
+    (shapes_a, i), (shapes_b, k) = _copies(shapes_a, i), _copies(shapes_b, k)
+    pair = np.arange(len(i))
+    met = np.zeros(len(i), dtype=bool)
+    if not slivers and tolerance_m > 0 and len(i):
+        # What keeps to the seam along a border is a sliver, so only what reaches further need be cut.
+        cores = inner(shapes_a, tolerance_m)
+        shapely.prepare(cores)
+        deep = shapely.intersects(cores[i], shapes_b[k])
+        pair, met[deep] = np.flatnonzero(deep), True
+    pieces, of_pair = _shared(shapes_a[i[pair]], shapes_b[k[pair]])
+    measured = measure(pieces)
+    some = measured.area_m2 > 0
+    pieces, of_pair = pieces[some], pair[of_pair[some]]
+    measured = Measured(measured.area_m2[some], measured.outline_m[some])
+    kinds = sliver_kinds(pieces, measured, tolerance_m, least_m2, shapes_a[i[of_pair]], shapes_b[k[of_pair]])
+    met[of_pair] = True
+    shapely.prepare(shapes_a)
+    met[~met] = shapely.intersects(shapes_a[i[~met]], shapes_b[k[~met]])
+    met[of_pair[kinds == 0]] = False
+    return _Cut(pieces, of_pair, measured.area_m2, measured.outline_m, measured.width_m, kinds, int(met.sum()))
+
+
+def _copies(shapes: NDArray[Any], at: NDArray[np.int64]) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    """Copies of the shapes named, and their numbers among those."""
+    kept, of = np.unique(at, return_inverse=True)
+    return np.asarray(shapely.from_wkb(shapely.to_wkb(shapes[kept])), dtype=object).reshape(len(kept)), of
+
+
+def _shared(a: NDArray[Any], b: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    """Polygons that pairs of shapes share, and the number of each one's pair."""
+    shared = np.empty(len(a), dtype=object)
+    large = np.maximum(shapely.get_num_coordinates(a), shapely.get_num_coordinates(b)) >= _LARGE
+    open_ = np.ones(len(a), dtype=bool)
+    if large.any():
+        at = np.flatnonzero(large)
+        shapely.prepare(a[at])
+        shapely.prepare(b[at])
+        inside, around = shapely.covers(b[at], a[at]), shapely.covers(a[at], b[at])
+        shared[at[inside]], shared[at[around & ~inside]] = a[at[inside]], b[at[around & ~inside]]
+        apart = ~shapely.intersects(a[at], b[at])
+        open_[at[inside | around | apart]] = False
+    shared[open_] = shapely.intersection(a[open_], b[open_])
+    pieces, of = shapely.get_parts(shared, return_index=True)
+    nested = shapely.get_type_id(pieces) >= 4
+    if nested.any():
+        parts, back = shapely.get_parts(pieces[nested], return_index=True)
+        pieces, of = np.concatenate([pieces[~nested], parts]), np.concatenate([of[~nested], of[nested][back]])
+    areal = (shapely.get_type_id(pieces) == 3) & ~shapely.is_empty(pieces)
+    return pieces[areal], of[areal]

@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Slivers of sloppy digitising told apart from real differences (碎片图斑与真实差异): width, area, shape, border."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+
+from geocloud.geodesy.straight import straight_areas
+
+__all__ = ["KINDS", "Measured", "inner", "measure", "sliver_kinds"]
+
+# Codes of the list sliver_kind; "none" is a real difference.
+KINDS = ("none", "rounding", "small", "edge_offset", "narrow")
+# Width in metres that two roundings to 1e-7 degrees make at most.
+_ROUNDING_M = 0.025
+# A disc wider than twice the tolerance fits into what is no sliver, however long its tail is.
+_CORE = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Area on the ellipsoid (m2), length of the outline (m) and mean width (m), one value a piece."""
+
+    area_m2: NDArray[np.float64]
+    outline_m: NDArray[np.float64]
+
+    @property
+    def width_m(self) -> NDArray[np.float64]:
+        """Twice the area by the outline: the width of a strip, half of that of a square."""
+        out = np.zeros(len(self.area_m2))
+        np.divide(2 * self.area_m2, self.outline_m, out=out, where=self.outline_m > 0)
+        return out
+
+
+def measure(pieces: NDArray[Any]) -> Measured:
+    """Polygons in EPSG:4490, x = longitude."""
+    return Measured(straight_areas(pieces), shapely.length(_plane(pieces)))
+
+
+def sliver_kinds(
+    pieces: NDArray[Any], measured: Measured, tolerance_m: float, least_m2: float, a: NDArray[Any], b: NDArray[Any]
+) -> NDArray[np.int64]:
+    """Number in KINDS of each piece; `a` and `b` are the features that meet in it.
+
+    A piece is real when it is on average wider than the tolerance, or has a core wider than twice that, and is no
+    smaller than the least area.
+    """
+    width = measured.width_m
+    kind = np.zeros(len(pieces), dtype=np.int64)
+    thin = width <= tolerance_m
+    # A core needs the area of its disc: most slivers have not even that.
+    room = thin & (measured.area_m2 > np.pi * (_CORE * tolerance_m / 2) ** 2) & (width > tolerance_m / 8)
+    if room.any():
+        core = shapely.buffer(_plane(pieces[room]), -_CORE * tolerance_m / 2, quad_segs=2)
+        thin[np.flatnonzero(room)[~shapely.is_empty(core)]] = False
+    kind[~thin & (measured.area_m2 < least_m2)] = KINDS.index("small")
+    kind[thin] = KINDS.index("narrow")
+    at = np.flatnonzero(thin)
+    if len(at):
+        kind[at[_along_both(pieces[at], a[at], b[at], tolerance_m)]] = KINDS.index("edge_offset")
+    kind[width <= _ROUNDING_M] = KINDS.index("rounding")
+    return kind
+
+
+def inner(shapes: NDArray[Any], tolerance_m: float) -> NDArray[Any]:
+    """What of each shape lies further than half the tolerance from its border, or nearly so, never less.
+
+    Whatever is cut out of a shape and touches nothing of that is a sliver by `sliver_kinds`: no disc fits into it whose
+    radius is more than half the tolerance, and the area of a region is at most its outline times the radius of the
+    largest disc in it, so that it is on average no wider than the tolerance.
+    """
+    flat, scale = _scaled(shapes)
+    # Arcs are drawn by chords, which keeps too much rather than too little; so does the last thousandth.
+    cores = shapely.buffer(flat, -0.999 * tolerance_m / 2, quad_segs=2)
+    points, of = shapely.get_coordinates(cores, return_index=True)
+    return np.asarray(shapely.set_coordinates(cores, points / scale[of]))
+
+
+def _along_both(pieces: NDArray[Any], a: NDArray[Any], b: NDArray[Any], tolerance_m: float) -> NDArray[np.bool_]:
+    """Pieces whose every corner lies within the tolerance of both features' borders: one border drawn twice."""
+    points, of = shapely.get_coordinates(pieces, return_index=True)
+    corners = shapely.points(points)
+    scale = np.cos(np.radians(points[:, 1]))
+    # Degrees of latitude are the longer ones: nothing is called near that is not.
+    reach = tolerance_m * 1.01 / (111_000.0 * scale)
+    far = np.zeros(len(pieces), dtype=bool)
+    for feature in (a, b):
+        outline = shapely.boundary(feature)
+        shapely.prepare(outline)
+        np.logical_or.at(far, of, ~shapely.dwithin(corners, outline[of], reach))
+    return ~far
+
+
+def _plane(pieces: NDArray[Any]) -> NDArray[Any]:
+    """The shapes in metres, each true at its own latitude."""
+    return _scaled(pieces)[0] if len(pieces) else pieces
+
+
+def _scaled(shapes: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.float64]]:
+    """The shapes in metres, and metres per degree of each, east and north."""
+    flat, of = shapely.get_coordinates(shapes, return_index=True)
+    middle = np.radians(shapely.bounds(shapes)[:, [1, 3]].mean(axis=1))
+    # Radii of curvature on the ellipsoid of GB 22021.
+    e2 = 1 - (1 - 1 / 298.257222101) ** 2
+    w = np.sqrt(1 - e2 * np.sin(middle) ** 2)
+    east = np.radians(1.0) * 6378137.0 * np.cos(middle) / w
+    north = np.radians(1.0) * 6378137.0 * (1 - e2) / w**3
+    scale = np.column_stack([east, north])
+    return np.asarray(shapely.set_coordinates(shapes.copy(), flat * scale[of])), scale
