@@ -38,7 +38,8 @@ _GROUP = 6
 def made(c: City) -> tuple[list[str], Shapes, Ints]:
     """Codes and polygons of unit grids, and the number of the village of each."""
     villages = [i for i, code in enumerate(c.village_codes) if code.startswith(c.town_codes[0])][:COMMUNITIES]
-    polygons = _shapes([c.land.polygons(np.arange(len(c.village_town)))[i] for i in villages])
+    every = c.land.polygons(np.arange(len(c.village_town)))
+    polygons = _shapes([every[i] for i in villages])
     area = shapely.union_all(polygons)
     shapely.prepare(area)
     roads, classes = _near(ground.road(c), area, "class")
@@ -72,7 +73,10 @@ def _near(batches: Iterator[Batch], area: Any, field: str | None) -> tuple[Shape
     for batch in batches:
         if batch.shapes is None:
             continue
-        some = np.flatnonzero(shapely.intersects(batch.shapes, area))
+        box, around = shapely.bounds(area), shapely.bounds(batch.shapes)
+        close = (around[:, :2] <= box[2:]).all(axis=1) & (around[:, 2:] >= box[:2]).all(axis=1)
+        some = np.flatnonzero(close)
+        some = some[shapely.intersects(batch.shapes[some], area)]
         shapes.append(batch.shapes[some])
         if field is not None:
             values += batch.columns[field].take(pa.array(some)).to_pylist()
