@@ -218,11 +218,16 @@ def _halved(community: Any, cells: Array, houses: Array, target: float, scale: N
     while waiting:
         cell = waiting.pop()
         if on_plane(cell, scale).area > _HALVED * target:
-            line = _across(cell, tree, scale)
-            halves = _inside(cell, shapely.union_all([shapely.boundary(cell), *line]))
-            if len(halves) > 1:
-                cuts += line
-                waiting += halves
+            best: tuple[float, list[Any], list[Any]] = (0.0, [], [])
+            for lines in _across(cell, tree, scale):
+                halves = _inside(cell, shapely.union_all([shapely.boundary(cell), *lines]))
+                least = min(on_plane(h, scale).area for h in halves) if len(halves) > 1 else 0.0
+                if least > best[0]:
+                    best = least, lines, halves
+                if least >= _LEAST * target:
+                    break
+            cuts += best[1]
+            waiting += best[2]
     if not cuts:
         return cells
     # All borders and cuts at once, so that a cut's end is a corner of the cell beyond too.
@@ -236,8 +241,9 @@ def _inside(area: Any, lines: Any) -> list[Any]:
     return list(parts[shapely.intersects(area, shapely.point_on_surface(parts))])
 
 
-def _across(cell: Any, tree: shapely.STRtree | None, scale: NDArray[np.float64]) -> list[Any]:
-    """A line across a cell's longer side, in its parts within the cell, where the fewest buildings stand."""
+def _across(cell: Any, tree: shapely.STRtree | None, scale: NDArray[np.float64]) -> list[list[Any]]:
+    """Lines across a cell's longer side in their parts within the cell, where the fewest buildings stand first: the
+    longest part of each, and then, for cells with bays and holes, all parts."""
     flat = on_plane(cell, scale)
     corners = shapely.get_coordinates(shapely.minimum_rotated_rectangle(flat))[:4]
     sides = np.hypot(*(corners[1:3] - corners[0:2]).T)
@@ -249,15 +255,17 @@ def _across(cell: Any, tree: shapely.STRtree | None, scale: NDArray[np.float64])
     if tree is not None:
         at, _ = tree.query(shapely.intersection(lines, flat), predicate="crosses")
         hit = np.bincount(at, minlength=len(lines)).astype(float)
-    best = shapely.intersection(lines[int(np.argmin(hit))], flat)
-    parts = [g for g in shapely.get_parts(best) if g.geom_type == "LineString"]
     # A little longer than the cell on both sides: what ends on a border by calculation may end short of it.
     unit = across / np.hypot(*across) * _OVER_M
-    out = []
-    for part in parts:
-        first, last = shapely.get_coordinates(part)[[0, -1]]
-        out.append(on_plane(shapely.linestrings([first - unit, last + unit]), 1 / scale))
-    return out
+    longest, every = [], []
+    for k in np.argsort(hit, kind="stable").tolist():
+        parts = [g for g in shapely.get_parts(shapely.intersection(lines[k], flat)) if g.geom_type == "LineString"]
+        ends = [shapely.get_coordinates(g)[[0, -1]] for g in sorted(parts, key=shapely.length, reverse=True)]
+        made = [on_plane(shapely.linestrings([a - unit, b + unit]), 1 / scale) for a, b in ends]
+        longest.append(made[:1])
+        if len(made) > 1:
+            every.append(made)
+    return longest + every
 
 
 def _cut(cells: Array, houses: Array) -> Ints:
