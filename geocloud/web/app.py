@@ -24,6 +24,7 @@ from geocloud.errors import (
     DatabaseError,
     Forbidden,
     GeocloudError,
+    IngestError,
     InvalidParameter,
     ItemEnded,
     JobDismissed,
@@ -108,6 +109,8 @@ STATUS: tuple[tuple[type[Exception], int], ...] = (
     (StyleError, 503),
     (InvalidParameter, 400),
     (RequestError, 400),
+    # A file that was sent along with a request.
+    (IngestError, 400),
     (asyncpg.QueryCanceledError, 504),
     (DatabaseError, 503),
     (asyncpg.PostgresConnectionError, 503),

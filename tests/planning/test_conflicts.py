@@ -121,6 +121,13 @@ def test_the_same_question_has_the_same_answer(run: Run) -> None:
     assert compared(run, slivers=True).document["fingerprint"] != one.document["fingerprint"]
 
 
+def test_spots_of_made_up_plans_are_marked_as_such(city: Urls) -> None:
+    with open_run(SETTINGS, city.reader, writer_url=city.writer) as run:
+        assert compared(run, keep=True).document["recorded"]["new"] == len(truth("small"))
+    with open_run(SETTINGS, city.reader) as run:
+        assert run.catalogue.layers["planning.difference_spot"].synthetic
+
+
 def test_every_rule_of_the_house_is_marked_as_an_example() -> None:
     found, _ = read_matrix(folder_of_the_house() / "house.yaml")
     assert all(r.legal.example for r in found.rules)
