@@ -2,7 +2,7 @@
 # Each command does its own set-up: quick when nothing changed, told what is missing when it cannot.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help run test test-qgis pictures pictures-qgis bench lint setup docs constraints
+.PHONY: help run test test-qgis pictures pictures-qgis pictures-reports bench lint setup docs constraints
 
 help:
 	@echo "make run    a city that answers on http://127.0.0.1:8600/ (一键运行)"
@@ -49,6 +49,10 @@ lint:
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
+
+# The pictures of docs/planners.md: pages of reports on the demo city in the database.
+pictures-reports:
+	.venv/bin/python tools/report_pictures.py docs/pictures
 
 bench:
 	@tools/setup.sh bench

@@ -186,6 +186,7 @@ class WebSettings(_Group):
         description="Points that each worker keeps in memory to count them by H3 cells (40 bytes each).",
     )
     h3_cells_max: int = Field(20_000, ge=1, description="Most H3 cells in an answer; more are refused.")
+    dggs_zones_max: int = Field(20_000, ge=1, description="Most zones of a grid (DGGS) in an answer; more are refused.")
     changes_shift_m: float = Field(
         0.05,
         ge=0,

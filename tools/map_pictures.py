@@ -28,11 +28,13 @@ _BYTES_MAX = 700_000
 
 @dataclass(frozen=True)
 class Picture:
-    """A view of the map: what stands after `#` in its address, and the size of the window."""
+    """A view of the map: what stands after `#` in its address, the size of the window, and what is pressed, with what
+    then appears."""
 
     name: str
     view: str
     size: tuple[int, int] = _DESK
+    press: tuple[str, str] | None = None
 
 
 _PICTURES = (
@@ -41,6 +43,11 @@ _PICTURES = (
     Picture("map-15", "at=15/36.44/116.0&lang=zh&dark=0"),
     Picture("map-phone", "at=13/36.45/115.98&lang=zh&dark=0", _PHONE),
     Picture("map-dark", "at=12.4/36.45/115.98&lang=en&dark=1"),
+    Picture(
+        "map-planning",
+        "at=14/36.45/115.98&lang=zh&dark=0&plan=check&site=area/115.974,36.444/115.986,36.445/115.985,36.455/115.973,36.454",
+        press=("[data-act=run]", ".answer"),
+    ),
 )
 
 
@@ -55,7 +62,7 @@ def main(address: str, folder: Path) -> int:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", *_SOFTWARE])
         try:
             for picture in _PICTURES:
-                data = _small(_taken(browser, f"{address.rstrip('/')}/map#{picture.view}", picture.size))
+                data = _small(_taken(browser, f"{address.rstrip('/')}/map#{picture.view}", picture.size, picture.press))
                 if len(data) > _BYTES_MAX:
                     print(f"{picture.name}: {len(data):,} bytes, more than {_BYTES_MAX:,}", file=sys.stderr)
                     return 1
@@ -66,7 +73,7 @@ def main(address: str, folder: Path) -> int:
     return 0
 
 
-def _taken(browser: Browser, url: str, size: tuple[int, int]) -> bytes:
+def _taken(browser: Browser, url: str, size: tuple[int, int], press: tuple[str, str] | None = None) -> bytes:
     """The page once it has loaded and stopped changing; RuntimeError when it says an error."""
     page = browser.new_page(viewport={"width": size[0], "height": size[1]})
     errors: list[str] = []
@@ -79,6 +86,9 @@ def _taken(browser: Browser, url: str, size: tuple[int, int]) -> bytes:
     page.on("pageerror", lambda e: errors.append(str(e)))
     page.goto(url)
     page.wait_for_load_state("networkidle", timeout=_MOST_S * 1000)
+    if press is not None:
+        page.click(press[0])
+        page.wait_for_selector(press[1])
     shot = _still(page)
     page.close()
     if errors:

@@ -4,10 +4,12 @@
 from benchmarks.special import (
     cached,
     catalogue,
+    conflicts,
     drivers,
     edits,
     freshness,
     gone,
+    grid_codes,
     history,
     loading,
     memory,
@@ -19,5 +21,6 @@ from benchmarks.special import (
 )
 from benchmarks.special.base import SPECIALS, Context, Special
 
-__all__ = ["SPECIALS", "Context", "Special", "cached", "catalogue", "drivers", "edits", "freshness", "gone", "history",
-           "loading", "memory", "seeding", "sensing", "servers", "site_check", "tiles"]  # fmt: skip
+__all__ = ["SPECIALS", "Context", "Special", "cached", "catalogue", "conflicts", "drivers", "edits", "freshness",
+           "gone", "grid_codes", "history", "loading", "memory", "seeding", "sensing", "servers",
+           "site_check", "tiles"]  # fmt: skip

@@ -30,6 +30,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("Fill the database with the synthetic demo city", "用合成的示例城市填充数据库"),
     "keys": ("Make, list and revoke keys for editing over HTTP", "生成、列出、吊销在线编辑的密钥"),
     "plans": ("Check, compare and use plans", "规划的检查、比对与应用"),
+    "grids": ("Check and make unit grids, and read grid codes", "单元网格的检查与划分,网格编码的换算"),
     "process": ("List, show and run processes", "列出、查看、运行处理"),
     "jobs": ("List, show and call off jobs", "列出、查看、取消作业"),
     "worker": ("Work on jobs of the queue", "执行排队的作业"),

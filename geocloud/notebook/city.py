@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Literal
 
 import geopandas as gpd
@@ -11,6 +12,8 @@ import pandas as pd
 from geocloud.notebook.changes import changes_frame
 from geocloud.notebook.client import Client
 from geocloud.notebook.maps import OfflineMap, base_layers, draw
+from geocloud.notebook.process import Job, Process
+from geocloud.notebook.result import Result
 
 __all__ = ["City"]
 
@@ -21,17 +24,24 @@ Box = tuple[float, float, float, float]
 
 
 class City:
-    """A city's server, such as `City("http://127.0.0.1:8600")`; `language` is `zh` or `en`.
+    """A city's server, such as `City("http://127.0.0.1:8600")`; `language` is `zh` or `en`, `key` what a process that
+    writes needs.
 
     Frames carry `attrs`: `title`, `fields` (title by column), `units`, `synthetic`, `sources`, `updated`, and `codes`
     (title by code, by column). Whatever the server refuses is raised as a RequestError in the server's own words.
     """
 
     def __init__(
-        self, url: str = "http://127.0.0.1:8600", language: Literal["zh", "en"] = "zh", timeout_s: float = 120.0
+        self,
+        url: str = "http://127.0.0.1:8600",
+        language: Literal["zh", "en"] = "zh",
+        timeout_s: float = 120.0,
+        *,
+        key: str | None = None,
     ) -> None:
-        self._client = Client(url, language, timeout_s)
+        self._client = Client(url, language, timeout_s, key)
         self._about: dict[str, dict[str, Any]] = {}
+        self._processes: dict[str, Process] = {}
         landing = self._client.document("/")
         self.title: str = landing["title"]
 
@@ -132,6 +142,71 @@ class City:
         attrs["summary"] = self._client.document(f"{path}/summary", span)
         return changes_frame(found, attrs, _CRS)
 
+    def processes(self) -> pd.DataFrame:
+        """One row a process, by id: title, description, version."""
+        found = self._client.document("/processes")["processes"]
+        names = ["id", "title", "description", "version"]
+        return pd.DataFrame([{n: p[n] for n in names} for p in found], columns=names).set_index("id")
+
+    def process(self, process_id: str) -> Process:
+        """A process to be called like a function; shown, it tells its inputs and outputs."""
+        if process_id not in self._processes:
+            self._processes[process_id] = Process(self._client, process_id, self._given)
+        return self._processes[process_id]
+
+    def run(
+        self,
+        process_id: str,
+        /,
+        *,
+        outputs: Iterable[str] | None = None,
+        progress: bool | None = None,
+        **inputs: Any,
+    ) -> Result:
+        """Runs a process, waits for it, and gives its outputs; an interrupt (KeyboardInterrupt) calls the job off.
+
+        Inputs may be GeoDataFrames, shapely geometries (longitude first), dates, and Paths of files. `outputs` names
+        what is to be made, everything if None.
+        """
+        return self.process(process_id)(outputs=outputs, progress=progress, **inputs)
+
+    def job(self, job_id: str) -> Job:
+        """A job handed in earlier, by its id."""
+        status = self._client.document(self._client.path("jobs", job_id))
+        return Job(self._client, status, self.process(status["processID"]))
+
+    def legend(self, collection: str) -> pd.DataFrame:
+        """The colours of a layer: one row a code, with `color`, `group` (the class it is drawn as) and `title`."""
+        found = self._client.document(self._client.path("styles", collection, "legend"))
+        entries: list[dict[str, Any]] = [
+            e for x in found["layers"] if x["collection"] == collection for e in x["entries"]
+        ]
+        own = {c for e in entries for c in e.get("codes", ())}
+        lists: list[dict[str, str]] = list(self._attrs(collection)["codes"].values())
+        titles = max(lists, key=lambda codes: len(own & codes.keys()), default={})
+        rows = [
+            {"code": c, "color": e["color"], "group": e["label"], "title": titles.get(c, c)}
+            for e in entries
+            for c in e.get("codes", ())
+        ]
+        return pd.DataFrame(rows, columns=["code", "color", "group", "title"]).set_index("code")
+
+    def described(self, frame: gpd.GeoDataFrame, collection: str) -> gpd.GeoDataFrame:
+        """The frame with titles, units and codes of a collection whose fields its columns are, for maps and tables."""
+        frame = frame.copy()
+        attrs = self._attrs(collection)
+        del attrs["kinds"]
+        if "synthetic" in frame.columns:
+            attrs["synthetic"] = bool(frame["synthetic"].eq(True).any())
+        frame.attrs = attrs
+        return frame
+
+    def _given(self, document: dict[str, Any]) -> gpd.GeoDataFrame:
+        """Features that a process gives; those that say of which collection they are have its titles and codes."""
+        frame = _plain_frame(document["features"])
+        collection = document.get("collection")
+        return self.described(frame, collection) if isinstance(collection, str) else frame
+
     def _pages(self, path: str, params: dict[str, object], limit: int | None) -> list[dict[str, Any]]:
         """The features of all pages, or of as many as hold `limit`."""
         found: list[dict[str, Any]] = []
@@ -177,11 +252,12 @@ class City:
         title: str | None = None,
         base: bool = True,
         height: int = 560,
+        legend: pd.DataFrame | None = None,
     ) -> OfflineMap:
         """A folium map of `data` over the city's own base map; saved with `.save("map.html")` it needs no network.
 
         `column` decides the colour: a number is put into classes of one hue, codes get a colour each (the eight most
-        frequent). If None, `count` for cells and one colour for everything else.
+        frequent), or those of a `legend` of the layer. If None, `count` for cells and one colour for everything else.
         """
         bounds = tuple(data.to_crs(_CRS).total_bounds) if data is not None and len(data) else None
         found = OfflineMap(self._client, bounds or self._bounds(), height)
@@ -189,7 +265,8 @@ class City:
             for name, about in base_layers(self._client):
                 found.add_base(name, about)
         if data is not None:
-            draw(found, data.to_crs(_CRS), column, title)
+            own = None if legend is None else legend["color"].to_dict()
+            draw(found, data.to_crs(_CRS), column, title, own)
         return found
 
     def _bounds(self) -> Box:
@@ -243,3 +320,10 @@ def _frame(features: list[dict[str, Any]], columns: list[str], index: str) -> gp
         return gpd.GeoDataFrame(values, geometry=[], crs=_CRS, index=ids)
     geometry = gpd.GeoDataFrame.from_features(plain, crs=_CRS).geometry.array
     return gpd.GeoDataFrame(values, geometry=geometry, crs=_CRS, index=ids)
+
+
+def _plain_frame(features: list[dict[str, Any]]) -> gpd.GeoDataFrame:
+    """Features that a process gives, with every property that one of them has."""
+    columns = list(dict.fromkeys(name for f in features for name in f["properties"] or {}))
+    numbered = [{**f, "id": f.get("id", n), "properties": f["properties"] or {}} for n, f in enumerate(features)]
+    return _frame(numbered, columns, "id")

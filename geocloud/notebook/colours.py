@@ -56,15 +56,20 @@ def amounts(values: Sequence[float]) -> tuple[list[str], list[Class]]:
     return colors, classes[::-1]
 
 
-def by_code(values: Sequence[Any], titles: Mapping[str, str], other: str, none: str) -> tuple[list[str], list[Class]]:
-    """A colour for each code; the eighth class takes all codes after the seventh most frequent."""
+def by_code(
+    values: Sequence[Any], titles: Mapping[str, str], other: str, none: str, own: Mapping[str, str] | None = None
+) -> tuple[list[str], list[Class]]:
+    """A colour for each code; the eighth class takes all codes after the seventh most frequent.
+
+    With `own` colours, which codes may share, those codes have theirs, all of them; the rest is the last class.
+    """
     codes = [None if pd.isna(v) else str(v) for v in values]
     tally: dict[str, int] = {}
     for code in codes:
         if code is not None:
             tally[code] = tally.get(code, 0) + 1
     ranked = sorted(tally, key=lambda c: (-tally[c], c))
-    color = dict(zip(ranked, OKABE_ITO, strict=False))
+    color = {c: own[c] for c in ranked if c in own} if own else dict(zip(ranked, OKABE_ITO, strict=False))
     classes = [Class(color[c], titles.get(c, c), tally[c]) for c in ranked if c in color]
     rest = sum(tally[c] for c in ranked if c not in color)
     missing = sum(c is None for c in codes)

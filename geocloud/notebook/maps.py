@@ -9,7 +9,7 @@ to it from asking elsewhere.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache
 from html import escape
 from pathlib import Path
@@ -166,12 +166,18 @@ def base_layers(client: Client) -> Iterator[tuple[str, dict[str, Any]]]:
         yield role, {"shapes": shapes, "names": names}
 
 
-def draw(onto: OfflineMap, data: gpd.GeoDataFrame, column: str | None, title: str | None) -> None:
-    """Draws a frame of `City.features` or `City.h3` (CRS84) with tooltips, legend and sources."""
+def draw(
+    onto: OfflineMap,
+    data: gpd.GeoDataFrame,
+    column: str | None,
+    title: str | None,
+    own: Mapping[str, str] | None = None,
+) -> None:
+    """Draws a frame of `City.features` or `City.h3` (CRS84) with tooltips, legend, sources; `own` is colour by code."""
     attrs, zh = data.attrs, onto.language == "zh"
     cells = "resolution" in attrs
     column = column or ("count" if cells else None)
-    colors, classes = _classes(data, column, zh)
+    colors, classes = _classes(data, column, zh, own)
     shown = data[["geometry"]].copy()
     fields = _tips(shown, data, zh)
     shown["_fill"] = colors
@@ -205,7 +211,9 @@ def draw(onto: OfflineMap, data: gpd.GeoDataFrame, column: str | None, title: st
     onto.add_child(_Card(_card(data, column, title, classes, zh), _credit(attrs, zh)))
 
 
-def _classes(data: gpd.GeoDataFrame, column: str | None, zh: bool) -> tuple[list[str], list[Class]]:
+def _classes(
+    data: gpd.GeoDataFrame, column: str | None, zh: bool, own: Mapping[str, str] | None
+) -> tuple[list[str], list[Class]]:
     if column is None:
         return ["#1c6e8c"] * len(data), []
     if column not in data.columns:
@@ -216,7 +224,7 @@ def _classes(data: gpd.GeoDataFrame, column: str | None, zh: bool) -> tuple[list
     if data[column].dtype.kind in "iuf":
         return amounts(data[column].to_numpy(dtype=float))
     titles = data.attrs.get("codes", {}).get(column, {})
-    return by_code(data[column].tolist(), titles, "其他" if zh else "Other", "未填写" if zh else "Not given")
+    return by_code(data[column].tolist(), titles, "其他" if zh else "Other", "未填写" if zh else "Not given", own)
 
 
 def _tips(shown: gpd.GeoDataFrame, data: gpd.GeoDataFrame, zh: bool) -> dict[str, str]:

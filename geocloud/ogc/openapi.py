@@ -10,6 +10,7 @@ from geocloud import __version__
 from geocloud.ogc import (
     openapi_archives,
     openapi_changes,
+    openapi_dggs,
     openapi_edit,
     openapi_h3,
     openapi_map,
@@ -54,6 +55,7 @@ def openapi(ctx: Context) -> Document:
             {"name": "collections", "description": say("数据集及其结构", "Collections and their structure")},
             {"name": "features", "description": say("要素的查询与下载", "Reading features")},
             {"name": "processes", "description": say("处理与作业", "Processes and jobs")},
+            {"name": "dggs", "description": say("网格系统(DGGS)", "Discrete global grids")},
             {"name": "tiles", "description": say("瓦片与变更通知", "Tiles and news of changes")},
         ],
         "paths": _paths(ctx),
@@ -97,6 +99,7 @@ def _paths(ctx: Context) -> Document:
         **openapi_map.paths(ctx),
         **openapi_measure.paths(ctx),
         **openapi_h3.paths(ctx),
+        **openapi_dggs.paths(ctx),
         **openapi_processes.paths(ctx),
         **openapi_qgis.paths(ctx),
         **openapi_search.paths(ctx),

@@ -15,7 +15,7 @@ from geocloud.ogc.context import Context, Document
 
 __all__ = ["problem", "problem_of_status"]
 
-_RESERVED = frozenset({"type", "title", "status", "detail", "todo", "instance"})
+_RESERVED = frozenset({"type", "title", "status", "detail", "todo", "instance", "finding"})
 # Heading by GeocloudError.code: short, the same for every error of a kind (RFC 9457, 3.1.3).
 _TITLES = {
     "error": ("出错了", "Error"),
@@ -46,6 +46,9 @@ _TITLES = {
     "job-failed": ("处理失败", "The process failed"),
     "job-takes-long": ("处理仍在继续", "The process goes on"),
     "job-dismissed": ("作业已取消", "The job was called off"),
+    "ingest": ("文件无法使用", "The file cannot be used"),
+    "unreadable-file": ("文件无法读取", "The file cannot be read"),
+    "crs-undecided": ("坐标系未定", "The coordinate system is not known"),
     "database": ("数据库暂不可用", "The database is not available"),
     "catalogue": ("目录有误", "The catalogue is wrong"),
     "settings": ("设置有误", "A setting cannot be used"),

@@ -148,4 +148,5 @@ PROCESS = Process(
     ),
     run=_run,
     keywords=("质检", "成果审查", "规划"),
+    long=True,
 )  # fmt: skip

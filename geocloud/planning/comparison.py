@@ -85,7 +85,10 @@ def run_comparison(
         "asof": asof,
         "everywhere": since.boxes is None,
         "synthetic": any(run.catalogue.layers[i].synthetic for i in layers if i in run.catalogue.layers),
-        "rules": [_told(run, matrix, r, tallies.get(r.number), [f for f in found if f.rule is r]) for r in rules],
+        "rules": [
+            _told(run, matrix, r, tallies.get(r.number), [f for f in found if f.rule is r], slivers=slivers)
+            for r in rules
+        ],
         "spots": len(real),
         "area_m2": round(sum(f.area_m2 for f in real), 3),
         "plans": [],
@@ -141,7 +144,9 @@ def _of(run: Run, layer: str, moment: Moment) -> Moment:
     return moment_of(run.catalogue.layers[layer], moment.valid.start, moment.believed)
 
 
-def _told(run: Run, matrix: Matrix, rule: Relation, tally: Tally | None, found: Sequence[Found]) -> dict[str, Any]:
+def _told(
+    run: Run, matrix: Matrix, rule: Relation, tally: Tally | None, found: Sequence[Found], *, slivers: bool
+) -> dict[str, Any]:
     real = [f for f in found if f.kind == "none"]
     told: dict[str, Any] = {
         "number": rule.number,
@@ -171,9 +176,10 @@ def _told(run: Run, matrix: Matrix, rule: Relation, tally: Tally | None, found: 
         "pairs": tally.pairs,
         "spots": len(real),
         "area_m2": round(sum(f.area_m2 for f in real), 3),
-        "slivers": tally.slivers,
-        "sliver_area_m2": round(tally.sliver_m2, 3),
-        "sliver_kinds": dict(sorted(tally.by_kind.items())),
+        "seams": tally.seams,
+        "slivers": tally.slivers if slivers else None,
+        "sliver_area_m2": round(tally.sliver_m2, 3) if slivers else None,
+        "sliver_kinds": dict(sorted(tally.by_kind.items())) if slivers else None,
     }
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The process `compliance-check` (合规体检): a site in, JSON, page, PDF and DOCX out."""
+"""The process `compliance-check` (合规体检): a site in; JSON, overlaps as GeoJSON, page, PDF and DOCX out."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from geocloud.errors import InvalidParameter
 from geocloud.jobs.model import Blob, Input, Output, Process, Results
 from geocloud.jobs.run import Run
 from geocloud.planning.compliance import check_site
+from geocloud.planning.compliance_overlaps import OVERLAPS_SCHEMA, overlaps_of
 from geocloud.planning.compliance_report import report_of
 from geocloud.planning.compliance_rules import Pack, read_packs, refuse_what_layers_lack
 from geocloud.planning.site import read_site
@@ -93,7 +94,9 @@ def _run(run: Run, inputs: dict[str, Any], wanted: frozenset[str]) -> Results:
     pack = pack_of(run, inputs.get("pack") or "house")
     checked = check_site(run, site, pack, inputs.get("datetime"), inputs.get("asof"))
     out: dict[str, Any] = {"report": checked.document}
-    if not wanted - {"report"}:
+    if "overlaps" in wanted:
+        out["overlaps"] = overlaps_of(checked, pack)
+    if not wanted - {"report", "overlaps"}:
         return out
     report = report_of(checked, inputs.get("language") or run.language, str(inputs.get("subject") or ""))
     name = f"site-{checked.document['fingerprint'][:12]}"
@@ -141,6 +144,7 @@ PROCESS = Process(
     ),
     outputs=(
         Output("report", Text(zh="结论数据", en="Answer as data"), schema=_REPORT),
+        Output("overlaps", Text(zh="重叠范围", en="Where rules hit"), schema=OVERLAPS_SCHEMA),
         Output("page", Text(zh="网页报告", en="Page"), "text/html", {"type": "string"}),
         Output("pdf", Text(zh="PDF 报告", en="PDF"), "application/pdf", {"type": "string", "format": "binary"}),
         Output("docx", Text(zh="Word 报告", en="DOCX"), _DOCX, {"type": "string", "format": "binary"}),

@@ -36,8 +36,10 @@ _SUMMARY = {
                 "properties": {
                     "spots": {"type": "integer"},
                     "area_m2": _AREA,
-                    "slivers": {"type": "integer"},
-                    "sliver_area_m2": _AREA,
+                    "seams": {"type": "integer", "description": "pairs that touch or share slivers alone"},
+                    "slivers": {"type": ["integer", "null"], "description": "where they are asked for"},
+                    "sliver_area_m2": {"type": ["number", "null"], "description": "m2, where `slivers` are asked for"},
+                    "sliver_kinds": {"type": ["object", "null"]},
                     "tolerance_m": {"type": "number", "description": "m"},
                 },
             },

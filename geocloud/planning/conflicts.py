@@ -2,14 +2,15 @@
 """Plans against plans (规划冲突比对): where classes of two plans exclude each other, found in bounded memory.
 
 The first plan is read in batches along a Hilbert curve, the second one by the place of each batch. Only pairs whose
-classes exclude each other are cut; a shape within another needs no cutting. Cutting runs on all cores.
+classes exclude each other are looked at, and of those only pairs are cut that share more than the seam along a border:
+nothing else can be a real difference. Cutting runs on all cores while the next batch is read.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,7 +25,7 @@ from geocloud.features.moment import Moment
 from geocloud.jobs.run import Run
 from geocloud.planning.compliance_read import moment_of
 from geocloud.planning.matrix import Matrix, Relation, Side
-from geocloud.planning.slivers import KINDS, measure, sliver_kinds
+from geocloud.planning.slivers import KINDS, Measured, inner, measure, sliver_kinds
 
 __all__ = ["Box", "Found", "Tally", "compare", "tolerance_of"]
 
@@ -58,10 +59,12 @@ class Found:
 
 @dataclass(slots=True)
 class Tally:
-    """Of one rule: pairs that exclude each other and whose boxes meet, and the slivers among what they share."""
+    """Of one rule: pairs that exclude each other and whose boxes meet; those of them that meet along a seam alone (they
+    touch, or share slivers); where slivers are asked for, how many of which kind there are, and their area (m2)."""
 
     pairs: int = 0
     tolerance_m: float = 0.0
+    seams: int = 0
     slivers: int = 0
     sliver_m2: float = 0.0
     by_kind: dict[str, int] = field(default_factory=dict)
@@ -103,10 +106,16 @@ def compare(
             )
             tallies = {r.number: Tally(tolerance_m=tolerance_of(run, matrix, r)) for r in own}
             found: dict[str, list[Found]] = {r.number: [] for r in own}
+            waiting: list[_Work] = []
             for batch in _batches(run, run.catalogue.layers[a], [(r.number, r.a) for r in own], moment, boxes):
                 near = _around(run, run.catalogue.layers[b], [(r.number, r.b) for r in own], moment, boxes, batch)
-                for r in own:
-                    found[r.number] += _met(pool, matrix, r, batch, near, tallies[r.number], slivers=slivers)
+                # While these are cut, the next ones are read.
+                begun = [_Work(pool, matrix, r, batch, near, tallies[r.number], slivers=slivers) for r in own]
+                for work in waiting:
+                    found[work.rule.number] += work.found()
+                waiting = begun
+            for work in waiting:
+                found[work.rule.number] += work.found()
             for r in own:
                 yield r, tallies[r.number], found[r.number]
 
@@ -202,52 +211,147 @@ def _rows(rows: Sequence[tuple[Any, ...]], sides: Sequence[tuple[str, Side]]) ->
     )
 
 
-def _met(
-    pool: ThreadPoolExecutor, matrix: Matrix, rule: Relation, a: _Rows, b: _Rows, tally: Tally, *, slivers: bool
-) -> list[Found]:
-    own, other = np.flatnonzero(a.about[rule.number]), np.flatnonzero(b.about[rule.number])
-    if not len(own) or not len(other):
-        return []
-    # The tree of the fewer shapes is built; boxes alone decide, the cut tells whether shapes meet.
-    i, k = shapely.STRtree(b.shapes[other]).query(a.shapes[own])
-    i, k = own[i], other[k]
-    tally.pairs += len(i)
-    parts = [slice(n, n + _PAIRS_AT_ONCE) for n in range(0, len(i), _PAIRS_AT_ONCE)]
-    shapely.prepare(a.shapes[np.unique(i)])
-    shapely.prepare(b.shapes[np.unique(k)])
-    least = matrix.least_m2 if rule.least_m2 is None else rule.least_m2
-    done = pool.map(lambda part: _cut(a.shapes[i[part]], b.shapes[k[part]], tally.tolerance_m, least), parts)
-    found: list[Found] = []
-    fields = (rule.a.class_field, rule.b.class_field)
-    for part, (pieces, of, areas, outlines, widths, kinds) in zip(parts, done, strict=True):
-        thin = kinds > 0
-        tally.slivers += int(thin.sum())
-        tally.sliver_m2 += float(areas[thin].sum())
-        for number, count in zip(*np.unique(kinds[thin], return_counts=True), strict=True):
-            tally.by_kind[KINDS[number]] = tally.by_kind.get(KINDS[number], 0) + int(count)
-        for n in range(len(pieces)) if slivers else np.flatnonzero(~thin):
-            at_a, at_b = i[part][of[n]], k[part][of[n]]
-            class_a, class_b = (
-                rows.classes[f][at] if f else None for rows, f, at in ((a, fields[0], at_a), (b, fields[1], at_b))
-            )
-            found.append(
-                Found(
-                    rule, a.keys[at_a], b.keys[at_b], class_a, class_b, pieces[n], float(areas[n]),
-                    float(outlines[n]), float(widths[n]), KINDS[kinds[n]], tally.tolerance_m,
-                )
+class _Work:
+    """One rule on one batch: begun when made, its differences when asked for."""
+
+    def __init__(
+        self,
+        pool: ThreadPoolExecutor,
+        matrix: Matrix,
+        rule: Relation,
+        a: _Rows,
+        b: _Rows,
+        tally: Tally,
+        *,
+        slivers: bool,
+    ) -> None:
+        self.rule, self._a, self._b, self._tally, self._slivers = rule, a, b, tally, slivers
+        self._done: list[tuple[NDArray[np.int64], NDArray[np.int64], Future[_Cut]]] = []
+        own, other = np.flatnonzero(a.about[rule.number]), np.flatnonzero(b.about[rule.number])
+        if not len(own) or not len(other):
+            return
+        i, k = shapely.STRtree(b.shapes[other]).query(a.shapes[own])
+        i, k = own[i], other[k]
+        tally.pairs += len(i)
+        least = matrix.least_m2 if rule.least_m2 is None else rule.least_m2
+        # Pairs of one shape stay together, so that it is made ready once.
+        for part in np.array_split(np.arange(len(i)), max(1, len(i) // _PAIRS_AT_ONCE)):
+            work = pool.submit(
+                _cut, a.shapes, b.shapes, i[part], k[part], tally.tolerance_m, least, slivers=slivers
             )  # fmt: skip
-    return found
+            self._done.append((i[part], k[part], work))
+
+    def found(self) -> list[Found]:
+        """The differences, with slivers where those are wanted."""
+        out: list[Found] = []
+        rule, tally = self.rule, self._tally
+        fields = (rule.a.class_field, rule.b.class_field)
+        for i, k, work in self._done:
+            cut = work.result()
+            thin = cut.kinds > 0
+            tally.seams += cut.seams
+            tally.slivers += int(thin.sum())
+            tally.sliver_m2 += float(cut.areas[thin].sum())
+            for number, count in zip(*np.unique(cut.kinds[thin], return_counts=True), strict=True):
+                tally.by_kind[KINDS[number]] = tally.by_kind.get(KINDS[number], 0) + int(count)
+            for n in range(len(cut.pieces)) if self._slivers else np.flatnonzero(~thin):
+                at_a, at_b = i[cut.of[n]], k[cut.of[n]]
+                class_a, class_b = (
+                    rows.classes[f][at] if f else None
+                    for rows, f, at in ((self._a, fields[0], at_a), (self._b, fields[1], at_b))
+                )
+                out.append(
+                    Found(
+                        rule, self._a.keys[at_a], self._b.keys[at_b], class_a, class_b, cut.pieces[n],
+                        float(cut.areas[n]), float(cut.outlines[n]), float(cut.widths[n]), KINDS[cut.kinds[n]],
+                        tally.tolerance_m,
+                    )
+                )  # fmt: skip
+        self._done = []
+        return out
+
+
+@dataclass(frozen=True, slots=True)
+class _Cut:
+    """Polygons that pairs share: each with the number of its pair, area, outline, width and kind."""
+
+    pieces: NDArray[Any]
+    of: NDArray[np.int64]
+    areas: NDArray[np.float64]
+    outlines: NDArray[np.float64]
+    widths: NDArray[np.float64]
+    kinds: NDArray[np.int64]
+    seams: int
 
 
 def _cut(
-    a: NDArray[Any], b: NDArray[Any], tolerance_m: float, least_m2: float
-) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]:
-    """Polygons that pairs of shapes share, the pair of each, areas, outlines, widths and kinds."""
+    shapes_a: NDArray[Any],
+    shapes_b: NDArray[Any],
+    i: NDArray[np.int64],
+    k: NDArray[np.int64],
+    tolerance_m: float,
+    least_m2: float,
+    *,
+    slivers: bool,
+) -> _Cut:
+    # Prepared shapes are no thread's but their own: each works on copies.
+    (shapes_a, i), (shapes_b, k) = _copies(shapes_a, i), _copies(shapes_b, k)
+    try:
+        return _cut_copies(shapes_a, shapes_b, i, k, tolerance_m, least_m2, slivers=slivers)
+    except shapely.errors.GEOSException:
+        # Whoever wrote by SQL may have left a polygon that crosses itself; loads and edits repair or refuse it.
+        sound_a, sound_b = (
+            np.asarray(shapely.make_valid(s, method="structure", keep_collapsed=False)) for s in (shapes_a, shapes_b)
+        )
+        return _cut_copies(sound_a, sound_b, i, k, tolerance_m, least_m2, slivers=slivers)
+
+
+def _cut_copies(
+    shapes_a: NDArray[Any],
+    shapes_b: NDArray[Any],
+    i: NDArray[np.int64],
+    k: NDArray[np.int64],
+    tolerance_m: float,
+    least_m2: float,
+    *,
+    slivers: bool,
+) -> _Cut:
+    pair = np.arange(len(i))
+    met = np.zeros(len(i), dtype=bool)
+    if not slivers and tolerance_m > 0 and len(i):
+        # What keeps to the seam along a border is a sliver, so only what reaches further need be cut.
+        cores = inner(shapes_a, tolerance_m)
+        shapely.prepare(cores)
+        deep = shapely.intersects(cores[i], shapes_b[k])
+        pair, met[deep] = np.flatnonzero(deep), True
+    pieces, of_pair = _shared(shapes_a[i[pair]], shapes_b[k[pair]])
+    measured = measure(pieces)
+    some = measured.area_m2 > 0
+    pieces, of_pair = pieces[some], pair[of_pair[some]]
+    measured = Measured(measured.area_m2[some], measured.outline_m[some])
+    kinds = sliver_kinds(pieces, measured, tolerance_m, least_m2, shapes_a[i[of_pair]], shapes_b[k[of_pair]])
+    met[of_pair] = True
+    shapely.prepare(shapes_a)
+    met[~met] = shapely.intersects(shapes_a[i[~met]], shapes_b[k[~met]])
+    met[of_pair[kinds == 0]] = False
+    return _Cut(pieces, of_pair, measured.area_m2, measured.outline_m, measured.width_m, kinds, int(met.sum()))
+
+
+def _copies(shapes: NDArray[Any], at: NDArray[np.int64]) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    """Copies of the shapes named, and their numbers among those."""
+    kept, of = np.unique(at, return_inverse=True)
+    return np.asarray(shapely.from_wkb(shapely.to_wkb(shapes[kept])), dtype=object).reshape(len(kept)), of
+
+
+def _shared(a: NDArray[Any], b: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    """Polygons that pairs of shapes share, and the number of each one's pair."""
     shared = np.empty(len(a), dtype=object)
     large = np.maximum(shapely.get_num_coordinates(a), shapely.get_num_coordinates(b)) >= _LARGE
     open_ = np.ones(len(a), dtype=bool)
     if large.any():
         at = np.flatnonzero(large)
+        shapely.prepare(a[at])
+        shapely.prepare(b[at])
         inside, around = shapely.covers(b[at], a[at]), shapely.covers(a[at], b[at])
         shared[at[inside]], shared[at[around & ~inside]] = a[at[inside]], b[at[around & ~inside]]
         apart = ~shapely.intersects(a[at], b[at])
@@ -256,13 +360,7 @@ def _cut(
     pieces, of = shapely.get_parts(shared, return_index=True)
     nested = shapely.get_type_id(pieces) >= 4
     if nested.any():
-        inner, back = shapely.get_parts(pieces[nested], return_index=True)
-        pieces, of = np.concatenate([pieces[~nested], inner]), np.concatenate([of[~nested], of[nested][back]])
+        parts, back = shapely.get_parts(pieces[nested], return_index=True)
+        pieces, of = np.concatenate([pieces[~nested], parts]), np.concatenate([of[~nested], of[nested][back]])
     areal = (shapely.get_type_id(pieces) == 3) & ~shapely.is_empty(pieces)
-    pieces, of = pieces[areal], of[areal]
-    measured = measure(pieces)
-    some = measured.area_m2 > 0
-    pieces, of = pieces[some], of[some]
-    measured = type(measured)(measured.area_m2[some], measured.outline_m[some])
-    kinds = sliver_kinds(pieces, measured, tolerance_m, least_m2, a[of], b[of])
-    return pieces, of, measured.area_m2, measured.outline_m, measured.width_m, kinds
+    return pieces[areal], of[areal]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from geocloud.geodesy.straight import straight_areas
 
-__all__ = ["KINDS", "Measured", "measure", "sliver_kinds"]
+__all__ = ["KINDS", "Measured", "inner", "measure", "sliver_kinds"]
 
 # Codes of the list sliver_kind; "none" is a real difference.
 KINDS = ("none", "rounding", "small", "edge_offset", "narrow")
@@ -67,6 +67,20 @@ def sliver_kinds(
     return kind
 
 
+def inner(shapes: NDArray[Any], tolerance_m: float) -> NDArray[Any]:
+    """What of each shape lies further than half the tolerance from its border, or nearly so, never less.
+
+    Whatever is cut out of a shape and touches nothing of that is a sliver by `sliver_kinds`: no disc fits into it whose
+    radius is more than half the tolerance, and the area of a region is at most its outline times the radius of the
+    largest disc in it, so that it is on average no wider than the tolerance.
+    """
+    flat, scale = _scaled(shapes)
+    # Arcs are drawn by chords, which keeps too much rather than too little; so does the last thousandth.
+    cores = shapely.buffer(flat, -0.999 * tolerance_m / 2, quad_segs=2)
+    points, of = shapely.get_coordinates(cores, return_index=True)
+    return np.asarray(shapely.set_coordinates(cores, points / scale[of]))
+
+
 def _along_both(pieces: NDArray[Any], a: NDArray[Any], b: NDArray[Any], tolerance_m: float) -> NDArray[np.bool_]:
     """Pieces whose every corner lies within the tolerance of both features' borders: one border drawn twice."""
     points, of = shapely.get_coordinates(pieces, return_index=True)
@@ -84,13 +98,17 @@ def _along_both(pieces: NDArray[Any], a: NDArray[Any], b: NDArray[Any], toleranc
 
 def _plane(pieces: NDArray[Any]) -> NDArray[Any]:
     """The shapes in metres, each true at its own latitude."""
-    flat, of = shapely.get_coordinates(pieces, return_index=True)
-    if not len(flat):
-        return pieces
-    middle = np.radians(shapely.bounds(pieces)[:, [1, 3]].mean(axis=1))[of]
-    # Metres per degree on the ellipsoid of GB 22021.
+    return _scaled(pieces)[0] if len(pieces) else pieces
+
+
+def _scaled(shapes: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.float64]]:
+    """The shapes in metres, and metres per degree of each, east and north."""
+    flat, of = shapely.get_coordinates(shapes, return_index=True)
+    middle = np.radians(shapely.bounds(shapes)[:, [1, 3]].mean(axis=1))
+    # Radii of curvature on the ellipsoid of GB 22021.
     e2 = 1 - (1 - 1 / 298.257222101) ** 2
     w = np.sqrt(1 - e2 * np.sin(middle) ** 2)
     east = np.radians(1.0) * 6378137.0 * np.cos(middle) / w
     north = np.radians(1.0) * 6378137.0 * (1 - e2) / w**3
-    return np.asarray(shapely.set_coordinates(pieces.copy(), flat * np.column_stack([east, north])))
+    scale = np.column_stack([east, north])
+    return np.asarray(shapely.set_coordinates(shapes.copy(), flat * scale[of])), scale

@@ -146,11 +146,28 @@ def record(
              psycopg2.extras.Json(_states(run, layers)), since.boxes is None),
         )  # fmt: skip
         batch = str((cur.fetchone() or (0,))[0])
+        source = _source(
+            cur, synthetic=any(run.catalogue.layers[i].synthetic for i in layers if i in run.catalogue.layers)
+        )
         for rule in rules:
             own = [i for i, f in enumerate(found) if f.rule.number == rule.number]
-            _follow(cur, spots, matrix, rule, [(found[i], told.of(i)) for i in own], since, batch, counts)
+            _follow(cur, spots, matrix, rule, [(found[i], told.of(i)) for i in own], since, (batch, source), counts)
     run.progress(1.0, "已登记差异图斑", "difference spots recorded")
     return counts
+
+
+def _source(cur: psycopg2.extensions.cursor, *, synthetic: bool) -> int:
+    """Number of the source that spots name; what was found in made-up plans is made up."""
+    said = (SPOTS, "规划冲突比对", "Plans against plans", "internal", synthetic)
+    cur.execute(
+        "INSERT INTO geocloud.source (layer, title_zh, title_en, licence, synthetic) VALUES (%s, %s, %s, %s, %s) "
+        "ON CONFLICT DO NOTHING", said,
+    )  # fmt: skip
+    cur.execute(
+        "SELECT id FROM geocloud.source WHERE (layer, title_en, licence, synthetic) = (%s, %s, %s, %s)",
+        (said[0], *said[2:]),
+    )
+    return int((cur.fetchone() or (0,))[0])
 
 
 def _reads(run: Run, comparison: int) -> bool:
@@ -184,9 +201,10 @@ def _follow(
     rule: Relation,
     new: Sequence[tuple[Found, Mapping[str, Any]]],
     since: Since,
-    batch: str,
+    by: tuple[str, int],
     counts: dict[str, int],
 ) -> None:
+    batch, source = by
     old = _old(cur, spots, rule, [f for f, _ in new], since)
     shapes = np.array([f.geometry for f, _ in new], dtype=object)
     links = link(np.array([o.shape for o in old], dtype=object), shapes)
@@ -195,7 +213,7 @@ def _follow(
         if i in links.kept:
             _go_on(cur, spots, old[links.kept[i]], f, told, parents, batch, counts)
         else:
-            _begin(cur, spots, matrix, f, told, parents, batch)
+            _begin(cur, spots, matrix, f, {**told, "source_id": source}, parents, batch)
             counts["split" if parents else "new"] += 1
     for k, i in links.merged.items():
         into = old[links.kept[i]].bsm

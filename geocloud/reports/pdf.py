@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import fields, is_dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import orjson
 import typst
@@ -15,17 +15,27 @@ from geocloud.errors import Language
 from geocloud.reports.maps import map_svg
 from geocloud.reports.model import COLOURS, SIGNS, Map, Report
 
-__all__ = ["map_png", "render_pdf"]
+__all__ = ["map_png", "render_pages", "render_pdf"]
 
 
 def render_pdf(report: Report) -> bytes:
     """An A4 document: verdict, map and numbers on the first page, then block by block."""
+    # Without a date of now in it, the same report gives the same bytes.
+    return _compiled(_files(report), format="pdf", timestamp=0)
+
+
+def render_pages(report: Report, dpi: int = 100) -> list[bytes]:
+    """The pages of the same document as PNG."""
+    made: Any = typst.compile(cast("Any", _files(report)), format="png", ppi=dpi)
+    return list(made) if isinstance(made, list) else [made]
+
+
+def _files(report: Report) -> dict[str, bytes]:
     files: dict[str, bytes] = {"main": _template()}
     document = _plain(report, report.language, files)
     document |= {"tones": dict(COLOURS), "signs": dict(SIGNS), "marked": report.marked}
     files["report.json"] = orjson.dumps(document)
-    # Without a date of now in it, the same report gives the same bytes.
-    return _compiled(files, format="pdf", timestamp=0)
+    return files
 
 
 def map_png(found: Map, language: Language = "zh", dpi: int = 200) -> bytes:

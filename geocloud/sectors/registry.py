@@ -13,6 +13,7 @@ import structlog
 from geocloud.errors import UnknownProcess
 from geocloud.jobs.model import Process
 from geocloud.planning.processes import PROCESSES
+from geocloud.sectors.grids.processes import PROCESSES as GRIDS
 
 __all__ = ["GROUP", "find", "processes"]
 
@@ -27,7 +28,7 @@ def processes() -> Mapping[str, Process]:
     An entry point of the group names a module with a tuple `PROCESSES`. One that cannot be read is left out and
     logged; an id that is taken stays with whom it belongs to.
     """
-    found = {p.id: p for p in PROCESSES}
+    found = {p.id: p for p in (*PROCESSES, *GRIDS)}
     for point in entry_points(group=GROUP):
         try:
             offered = tuple(point.load().PROCESSES)

@@ -20,6 +20,7 @@ from geocloud.jobs.inputs import read_execution
 from geocloud.jobs.job import Job
 from geocloud.jobs.worker import Links, supervise
 from geocloud.settings import JobSettings, Settings
+from geocloud.web.server import configure_log
 from tests.jobs.trials import trials
 
 _T = TypeVar("_T")
@@ -74,11 +75,14 @@ class Office:
         return rows
 
 
+def _work(settings: Settings, links: Links) -> None:
+    configure_log()
+    supervise(settings, links, trials)
+
+
 def start_workers(urls: Urls, settings: Settings) -> Any:
     spawn = multiprocessing.get_context("spawn")
-    process = spawn.Process(
-        target=supervise, args=(settings, Links(urls.jobs, urls.reader, urls.writer), trials), daemon=False
-    )
+    process = spawn.Process(target=_work, args=(settings, Links(urls.jobs, urls.reader, urls.writer)), daemon=False)
     process.start()
     return process
 

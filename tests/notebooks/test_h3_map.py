@@ -10,7 +10,6 @@ import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 from unittest import mock
 
 import folium
@@ -154,17 +153,3 @@ def test_titles_cannot_bring_scripts_into_the_page(city: City, tmp_path: Path, o
     seen.page.wait_for_selector(".gc-tip")
     assert "onerror" in seen.page.locator(".gc-tip").inner_text()
     assert seen.page.title() != "broken" and seen.page.locator(".gc-card img, .gc-tip img").count() == 0
-
-
-def test_guide_does_what_it_says(demo_server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    text = (ROOT / "docs/notebooks.md").read_text(encoding="utf-8")
-    program = "\n".join(re.findall(r"```python\n(.*?)```", text, re.S)).replace("http://127.0.0.1:8600", demo_server)
-    names: dict[str, Any] = {}
-    exec(compile(program, "docs/notebooks.md", "exec"), names)
-    assert len(names["components"]) > 0 and "category_title" in names["components"]
-    assert len(names["near"]) > 0 and {p.name for p in tmp_path.iterdir()} == {
-        "components.html",
-        "kinds.html",
-        "points.html",
-    }

@@ -73,7 +73,15 @@ def test_all_planted_conflicts_are_found_and_none_else(run: Run, at: date | None
             assert s.class_a in (None, same[0].class_a)
     assert answer.document["spots"] == len(wanted)
     assert all(r["tolerance_m"] == 1.0 for r in answer.document["rules"])
-    assert sum(r["slivers"] for r in answer.document["rules"]) > 300
+    assert sum(r["seams"] for r in answer.document["rules"]) > 100
+    if at is None:
+        told = compared(run, slivers=True)
+        assert [f for f in told.found if f.kind == "none"] == list(answer.found)
+        for one, all_ in zip(answer.document["rules"], told.document["rules"], strict=True):
+            assert one["seams"] == all_["seams"]
+            assert (one["slivers"], one["sliver_area_m2"], one["sliver_kinds"]) == (None, None, None)
+            assert (all_["slivers"] == 0) == (all_["sliver_kinds"] == {})
+        assert sum(sum(r["sliver_kinds"].values()) for r in told.document["rules"]) > 300
 
 
 def test_inside_and_outside_add_up_to_each_plan(run: Run) -> None:
@@ -113,6 +121,13 @@ def test_the_same_question_has_the_same_answer(run: Run) -> None:
     assert compared(run, slivers=True).document["fingerprint"] != one.document["fingerprint"]
 
 
+def test_spots_of_made_up_plans_are_marked_as_such(city: Urls) -> None:
+    with open_run(SETTINGS, city.reader, writer_url=city.writer) as run:
+        assert compared(run, keep=True).document["recorded"]["new"] == len(truth("small"))
+    with open_run(SETTINGS, city.reader) as run:
+        assert run.catalogue.layers["planning.difference_spot"].synthetic
+
+
 def test_every_rule_of_the_house_is_marked_as_an_example() -> None:
     found, _ = read_matrix(folder_of_the_house() / "house.yaml")
     assert all(r.legal.example for r in found.rules)
@@ -124,7 +139,7 @@ def test_every_rule_of_the_house_is_marked_as_an_example() -> None:
         ('kind: "3"', 'kind: "3"\n    colour: red', 18, "colour"),
         ("number: L2", "number: L1", None, "twice"),
         ("LIKE '2%' AND", "LIKE '2%' AND AND", 15, "`AND` stands"),
-        ("master_plan, class_field: dldm, filter", "master_plan, class_field: nothing, filter", 16, "no field `nothing`"),
+        ("master_plan, class_field: dldm", "master_plan, class_field: nothing", 16, "no field `nothing`"),
         ("b: {layer: planning.master_plan", "b: {layer: planning.land_plan", 13, "same layer"),
         ("b: {layer: planning.master_plan", "b: {layer: base.road", 16, "no polygon layer"),
         ("tolerance_m: 1.0", "tolerance_m: wide", 7, "tolerance_m"),
@@ -247,6 +262,18 @@ def test_a_missing_or_empty_plan_is_not_judged(pair: Urls) -> None:
             rule = run_comparison(run, matrix(**changed)).document["rules"][0]
         assert rule["judged"] is False
         assert rule["why"]["zh"] and rule["why"]["en"]
+
+
+def test_a_polygon_that_crosses_itself_stops_nobody(pair: Urls) -> None:
+    west, south, east, north = box(0, 0, 1000, 1000).bounds
+    bow = shapely.polygons([(west, south), (east, north), (east, south), (west, north), (west, south)])
+    put(pair, A, {"a": ("built", bow), "c": ("built", box(2000, 0, 2100, 100))})
+    put(pair, B, {"b": ("open", box(600, 300, 900, 700)), "d": ("open", box(2000, 0, 2100, 100))})
+    found = found_in(pair)
+    assert {(f.key_a, f.key_b) for f in found} == {("a", "b"), ("c", "d")}
+    sound = shapely.intersection(shapely.make_valid(bow), box(600, 300, 900, 700))
+    area = float(straight_areas(np.array([sound], dtype=object))[0])
+    assert sum(f.area_m2 for f in found if f.key_a == "a") == pytest.approx(area, abs=1e-3)
 
 
 def test_kinds_of_nothing() -> None:

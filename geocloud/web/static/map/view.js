@@ -192,7 +192,7 @@ export class MapView {
   padding() {
     const open = document.documentElement.dataset.sheet;
     const phone = window.matchMedia("(max-width: 720px)").matches;
-    const side = !phone && !document.getElementById("inspector")?.hidden ? 380 : 48;
+    const side = !phone && !document.getElementById("inspector")?.hidden ? 456 : 72;
     return { top: 40, left: 40, right: phone ? 56 : side, bottom: phone && open ? window.innerHeight * 0.5 : 40 };
   }
 
