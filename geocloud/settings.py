@@ -25,6 +25,7 @@ __all__ = [
     "IngestSettings",
     "JobSettings",
     "QgisSettings",
+    "SensingSettings",
     "Settings",
     "SiteSettings",
     "StyleSettings",
@@ -194,6 +195,7 @@ class WebSettings(_Group):
         description="Points that each worker keeps in memory to count them by H3 cells (40 bytes each).",
     )
     h3_cells_max: int = Field(20_000, ge=1, description="Most H3 cells in an answer; more are refused.")
+    dggs_zones_max: int = Field(20_000, ge=1, description="Most zones of a grid (DGGS) in an answer; more are refused.")
     changes_shift_m: float = Field(
         0.05,
         ge=0,
@@ -338,6 +340,54 @@ class JobSettings(_Group):
     )
 
 
+class SensingSettings(_Group):
+    """Readings of devices: what is taken in, and what one question may bring."""
+
+    sensing_future_s: int = Field(
+        300,
+        ge=0,
+        description="Seconds a reading's time may lie ahead of this machine's clock; more goes to quarantine.",
+    )
+    sensing_earliest_year: int = Field(
+        2000, ge=1900, le=9999, description="First year whose readings are kept; earlier ones go to quarantine."
+    )
+    sensing_body_kb: int = Field(16_384, ge=1, description="Largest body of readings in kB.")
+    sensing_readings_max: int = Field(50_000, ge=1, description="Most readings in one request.")
+    sensing_problems_max: int = Field(
+        20, ge=0, description="Problems of a batch told one by one; the rest are counted."
+    )
+    sensing_batch: int = Field(
+        10_000, ge=1, description="Readings of a file or of a broker that are written in one transaction."
+    )
+    sensing_page_default: int = Field(
+        1_000, ge=1, description="Datastreams or latest values when `limit` is not given."
+    )
+    sensing_page_max: int = Field(
+        50_000, ge=1, description="Most datastreams or latest values in one answer; a greater `limit` brings these."
+    )
+    sensing_series_max: int = Field(
+        50_000, ge=1, description="Most readings of a series in one answer; more are refused, buckets hold them."
+    )
+    sensing_buckets_max: int = Field(10_000, ge=1, description="Most time buckets in one answer; more are refused.")
+    sensing_span_days: int = Field(
+        7, ge=1, description="Days before the newest reading that a series shows when `datetime` is not given."
+    )
+    mqtt_url: str = Field(
+        "mqtt://127.0.0.1:1883",
+        description="Broker that `geocloud sensing mqtt` reads from; `mqtts://` for TLS, user and password before the "
+        "host's name.",
+    )
+    mqtt_client_id: str = Field(
+        "geocloud",
+        min_length=1,
+        max_length=65_000,
+        description="Name under which the broker keeps what arrives while nobody reads; no two processes share it.",
+    )
+    sensing_areas_max: int = Field(
+        1_000, ge=1, description="Most areas that readings are summed up by; more are refused."
+    )
+
+
 class Settings(_Group):
     """All groups together; made once per application or command."""
 
@@ -351,6 +401,7 @@ class Settings(_Group):
     tiles: TileSettings = Field(default_factory=lambda: TileSettings(), description="Tiles.")
     site: SiteSettings = Field(default_factory=lambda: SiteSettings(), description="Sites.")
     jobs: JobSettings = Field(default_factory=lambda: JobSettings(), description="Jobs.")
+    sensing: SensingSettings = Field(default_factory=lambda: SensingSettings(), description="Sensing.")
 
     @property
     def tile_cache_folder(self) -> Path:

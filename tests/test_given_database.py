@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import psycopg2
 import pytest
@@ -11,7 +13,7 @@ import pytest
 from geocloud.db import cluster, server
 from geocloud.db.folder import open_folder
 from geocloud.db.migrate import migrate, numbered_sql
-from geocloud.db.roles import make_url
+from geocloud.db.roles import make_url, read_credentials
 from geocloud.errors import DatabaseError, MissingPackages, SettingsError, WrongVersion
 from geocloud.settings import DatabaseSettings
 
@@ -160,3 +162,14 @@ def test_server_without_postgis(bare: Bare) -> None:
     with pytest.raises(MissingPackages, match="not installed on the database server"):
         prepare_extension(conn)
     conn.close()
+
+
+def test_credentials_of_a_version_with_fewer_roles_keep_what_they_have(tmp_path: Path) -> None:
+    path = tmp_path / "credentials.json"
+    old = {"tag": "abc123", "owner": "o", "writer": "w", "reader": "r"}
+    path.write_text(json.dumps(old))
+    found = read_credentials(path)
+    assert (found.tag, found.owner, found.writer, found.reader) == ("abc123", "o", "w", "r")
+    assert len(found.jobs) > 20
+    assert read_credentials(path) == found
+    assert path.stat().st_mode & 0o777 == 0o600

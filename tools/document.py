@@ -15,6 +15,7 @@ from geocloud.settings import (
     IngestSettings,
     JobSettings,
     QgisSettings,
+    SensingSettings,
     SiteSettings,
     StyleSettings,
     TileSettings,
@@ -34,6 +35,7 @@ _GROUPS = (
     QgisSettings,
     JobSettings,
     SiteSettings,
+    SensingSettings,
 )
 
 

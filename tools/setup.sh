@@ -123,6 +123,24 @@ has_chinese_font() { command -v fc-list >/dev/null && [ -n "$(fc-list :lang=zh-c
 
 has_browser() { command -v chromium >/dev/null || command -v chromium-browser >/dev/null; }
 
+has_mosquitto() { command -v mosquitto >/dev/null || [ -x /usr/sbin/mosquitto ]; }
+
+# The broker of the tests of readings over MQTT, which are skipped without it.
+install_mosquitto() {
+    if has_mosquitto || [ -z "$may_install" ]; then return; fi
+    say "Installing Mosquitto for the tests (安装测试用 Mosquitto) …"
+    "${root[@]}" apt-get update -q >&2
+    # The package would start a broker of its own on port 1883, which nobody asked for.
+    local policy=/usr/sbin/policy-rc.d kept=1
+    if [ ! -e "$policy" ]; then
+        kept=""
+        printf '#!/bin/sh\nexit 101\n' | "${root[@]}" tee "$policy" >/dev/null
+        "${root[@]}" chmod +x "$policy"
+    fi
+    apt_install mosquitto || say "Mosquitto could not be installed; its tests are skipped (Mosquitto 未能安装,相关测试将跳过)."
+    [ -n "$kept" ] || "${root[@]}" rm -f "$policy"
+}
+
 # npm for the libraries of the web map, a font with Chinese for labels and legends, a browser for the tests.
 install_for_map() {
     local wanted=()
@@ -161,6 +179,7 @@ if [ "$extra" = qgis ]; then
 fi
 if [ -n "$needs_postgres" ] && [ -z "$(installed_postgres)" ]; then install_postgres; fi
 install_for_map
+if [ "$extra" = test ]; then install_mosquitto; fi
 # Everything but the map runs without its libraries, and the page says how to get them.
 tools/frontend.sh || [ -z "$extra" ]
 

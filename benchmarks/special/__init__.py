@@ -9,10 +9,12 @@ from benchmarks.special import (
     edits,
     freshness,
     gone,
+    grid_codes,
     history,
     loading,
     memory,
     seeding,
+    sensing,
     servers,
     site_check,
     tiles,
@@ -20,4 +22,5 @@ from benchmarks.special import (
 from benchmarks.special.base import SPECIALS, Context, Special
 
 __all__ = ["SPECIALS", "Context", "Special", "cached", "catalogue", "conflicts", "drivers", "edits", "freshness",
-           "gone", "history", "loading", "memory", "seeding", "servers", "site_check", "tiles"]  # fmt: skip
+           "gone", "grid_codes", "history", "loading", "memory", "seeding", "sensing", "servers",
+           "site_check", "tiles"]  # fmt: skip

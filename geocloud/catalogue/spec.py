@@ -58,7 +58,9 @@ SYSTEM_COLUMNS = frozenset(
 TILE_PROPERTIES = ("overview", "count", "mix", "share", "area_m2", "thinned", "cell", "part")
 # Folders beside the themes: code lists, and lists of files to load.
 NOT_LAYERS = frozenset({"codes", "recipes"})
-RESERVED_THEMES = frozenset({"geocloud", "history", "tiles", "public", "information_schema", "topology", "tiger"})
+RESERVED_THEMES = frozenset(
+    {"geocloud", "history", "sensing", "tiles", "public", "information_schema", "topology", "tiger"}
+)
 # Query parameters of OGC API Features, so that `?name=value` can never mean two things.
 RESERVED_PARAMETERS = frozenset(
     {

@@ -20,7 +20,7 @@ from geocloud.catalogue.publish import read_catalogue
 from geocloud.catalogue.registry import Layer
 from geocloud.catalogue.spec import LayerSpec
 from geocloud.db.pool import connect
-from geocloud.demo import culture, ground, plan_rows, services
+from geocloud.demo import culture, grids, ground, plan_rows, services
 from geocloud.demo.city import City
 from geocloud.demo.columns import Batch
 from geocloud.demo.facts import SIZES, SizeName
@@ -38,7 +38,7 @@ __all__ = ["LAYERS", "Loaded", "clear", "expected", "generate", "load"]
 log = logging.getLogger(__name__)
 
 # In the order they are shown while loading: the map fills from the ground up.
-LAYERS = {**ground.LAYERS, **services.LAYERS, **culture.LAYERS, **plan_rows.LAYERS}
+LAYERS = {**ground.LAYERS, **services.LAYERS, **culture.LAYERS, **plan_rows.LAYERS, **grids.LAYERS}
 TITLE_ZH, TITLE_EN = "合成示例城市(非真实数据)", "Synthetic demo city (not real data)"
 LICENCE = "CC0-1.0"
 _COPY_BLOCK = 1 << 20
@@ -122,7 +122,7 @@ def load(
                 results.append(Loaded(layer_id, "not-published", 0))
                 continue
             results.append(_load_layer(conn, published[layer_id], size, on_progress or (lambda *_: None)))
-        for kept in (_city, plans_of, sectors_of):
+        for kept in (_city, plans_of, sectors_of, grids.made):
             kept.cache_clear()
         return results
 

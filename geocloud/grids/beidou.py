@@ -26,10 +26,20 @@ from numpy.typing import ArrayLike, NDArray
 from geocloud.errors import InvalidParameter
 
 __all__ = [
+    "BANDS",
+    "COLUMNS",
+    "DIGITS",
+    "HEIGHTS",
+    "LATITUDE_END",
     "LENGTHS",
+    "ONE_DIGIT",
+    "ROWS",
     "UNITS_PER_DEGREE",
+    "WIDTHS",
     "Cell",
     "Number",
+    "at_a_pole",
+    "check_level",
     "decode",
     "encode",
     "encode_many",
@@ -39,7 +49,6 @@ __all__ = [
 ]
 
 Number = float | int | str | Decimal | Fraction
-Integers = NDArray[np.int64]
 
 UNITS_PER_DEGREE = 3600 * 2048
 _SECOND = 2048
@@ -48,17 +57,17 @@ _DEGREE = UNITS_PER_DEGREE
 # Characters of a code by level (GB/T 39409-2020); level 0 is a hemisphere.
 LENGTHS = (1, 4, 6, 7, 9, 11, 12, 14, 16, 18, 20)
 # Width and height of a cell by level, in units; level 0 is a hemisphere and has none.
-_WIDTH = (0, 6 * _DEGREE, 30 * _MINUTE, 15 * _MINUTE, _MINUTE, 4 * _SECOND, 2 * _SECOND, 512, 64, 8, 1)
-_HEIGHT = (0, 4 * _DEGREE, 30 * _MINUTE, 10 * _MINUTE, _MINUTE, 4 * _SECOND, 2 * _SECOND, 512, 64, 8, 1)
+WIDTHS = (0, 6 * _DEGREE, 30 * _MINUTE, 15 * _MINUTE, _MINUTE, 4 * _SECOND, 2 * _SECOND, 512, 64, 8, 1)
+HEIGHTS = (0, 4 * _DEGREE, 30 * _MINUTE, 10 * _MINUTE, _MINUTE, 4 * _SECOND, 2 * _SECOND, 512, 64, 8, 1)
 # Columns and rows of a cell's children, by the children's level.
-_COLUMNS = (0, 60, 12, 2, 15, 15, 2, 8, 8, 8, 8)
-_ROWS = (0, 22, 8, 3, 10, 15, 2, 8, 8, 8, 8)
+COLUMNS = (0, 60, 12, 2, 15, 15, 2, 8, 8, 8, 8)
+ROWS = (0, 22, 8, 3, 10, 15, 2, 8, 8, 8, 8)
 # Levels whose cell is one digit, row by row, instead of a column and a row.
-_ONE_DIGIT = (3, 6)
-_BANDS = "ABCDEFGHIJKLMNOPQRSTUV"
-_DIGITS = "0123456789ABCDEF"
-_LATITUDE_END = 88
-_DIGIT_OF = {c: n for n, c in enumerate(_DIGITS)}
+ONE_DIGIT = (3, 6)
+BANDS = "ABCDEFGHIJKLMNOPQRSTUV"
+DIGITS = "0123456789ABCDEF"
+LATITUDE_END = 88
+_DIGIT_OF = {c: n for n, c in enumerate(DIGITS)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,19 +123,19 @@ def encode(longitude: Number, latitude: Number, level: int = 10) -> str:
 
 def encode_units(x: Fraction | int, y: Fraction | int, level: int = 10) -> str:
     """The code of a position in units of 1/2048 second, as `units` makes them; raises as `encode`."""
-    _check_level(level)
+    check_level(level)
     across, up = abs(Fraction(x)), abs(Fraction(y))
     u, v = int(across), int(up)
-    if across > 180 * _DEGREE or v >= _LATITUDE_END * _DEGREE:
+    if across > 180 * _DEGREE or v >= LATITUDE_END * _DEGREE:
         raise _outside(float(x) / UNITS_PER_DEGREE, float(y) / UNITS_PER_DEGREE)
-    zone, u = divmod(min(u, 180 * _DEGREE - 1), _WIDTH[1])
-    band, v = divmod(v, _HEIGHT[1])
+    zone, u = divmod(min(u, 180 * _DEGREE - 1), WIDTHS[1])
+    band, v = divmod(v, HEIGHTS[1])
     zone = 31 + zone if x >= 0 else 30 - zone
-    parts = [f"{'N' if y >= 0 else 'S'}{zone:02d}{_BANDS[band]}"]
+    parts = [f"{'N' if y >= 0 else 'S'}{zone:02d}{BANDS[band]}"]
     for n in range(2, level + 1):
-        column, u = divmod(u, _WIDTH[n])
-        row, v = divmod(v, _HEIGHT[n])
-        parts.append(str(2 * row + column) if n in _ONE_DIGIT else _DIGITS[column] + _DIGITS[row])
+        column, u = divmod(u, WIDTHS[n])
+        row, v = divmod(v, HEIGHTS[n])
+        parts.append(str(2 * row + column) if n in ONE_DIGIT else DIGITS[column] + DIGITS[row])
     return "".join(parts)
 
 
@@ -135,18 +144,10 @@ def encode_many(longitude: ArrayLike, latitude: ArrayLike, level: int = 10) -> N
 
     A position without a code (not a number, out of range) gets the empty text.
     """
-    _check_level(level)
-    lon, lat = np.broadcast_arrays(np.asarray(longitude, np.float64), np.asarray(latitude, np.float64))
-    shape, lon, lat = lon.shape, lon.ravel(), lat.ravel()
-    with np.errstate(invalid="ignore"):
-        good = (np.abs(lon) <= 180.0) & (np.abs(lat) < _LATITUDE_END)
-    x, y = lon[good], lat[good]
-    u, v = _whole_units(x), _whole_units(y)
-    np.minimum(u, 180 * _DEGREE - 1, out=u)
-    out = np.zeros((lon.size, LENGTHS[level]), dtype=np.uint8)
-    out[good] = _characters(x >= 0, y >= 0, u, v, level)
-    codes: NDArray[np.str_] = out.view(f"S{LENGTHS[level]}").ravel().astype(f"U{LENGTHS[level]}")
-    return codes.reshape(shape)
+    # Tables are made when first used.
+    from geocloud.grids import beidou_index
+
+    return beidou_index.to_text(beidou_index.from_points(longitude, latitude, level)).astype(f"U{LENGTHS[level]}")
 
 
 def level_of(code: str) -> int:
@@ -162,23 +163,31 @@ def level_of(code: str) -> int:
     return LENGTHS.index(len(code))
 
 
-def decode(code: str) -> Cell:
-    """The cell of a code of level 1 to 10; small letters are taken as capitals.
+def decode(code: str, *, strict: bool = False) -> Cell:
+    """The cell of a code of level 1 to 10; small letters are taken as capitals, and refused where `strict`.
 
     Raises InvalidParameter for a length no level has, and names the place of a character that cannot stand there.
     """
     text = code.strip().upper()
+    if strict and text != code:
+        raise InvalidParameter(
+            f"`{code[:40]}` is no BeiDou grid code: they are written in capitals, without spaces.",
+            f"“{code[:40]}”不是北斗网格位置码:编码一律大写,前后无空格。",
+            todo_en=f"Write `{text[:40]}`.",
+            todo_zh=f"请写成“{text[:40]}”。",
+            parameter="code",
+        )
     level = level_of(text)
     head = re.fullmatch(r"([NS])(\d\d)([A-V])", text[:4], re.ASCII)
     if head is None or not 1 <= int(head[2]) <= 60:
         raise _wrong_character(text, 1, "N or S, a zone 01 to 60, a band A to V", "N 或 S、01–60 的列号、A–V 的行号")
     east, north = int(head[2]) > 30, head[1] == "N"
-    u = (int(head[2]) - 31 if east else 30 - int(head[2])) * _WIDTH[1]
-    v = _BANDS.index(head[3]) * _HEIGHT[1]
+    u = (int(head[2]) - 31 if east else 30 - int(head[2])) * WIDTHS[1]
+    v = BANDS.index(head[3]) * HEIGHTS[1]
     for n in range(2, level + 1):
         column, row = _place(text, n)
-        u, v = u + column * _WIDTH[n], v + row * _HEIGHT[n]
-    width, height = _WIDTH[level], _HEIGHT[level]
+        u, v = u + column * WIDTHS[n], v + row * HEIGHTS[n]
+    width, height = WIDTHS[level], HEIGHTS[level]
     west, xmax = (u, u + width) if east else (-u - width, -u)
     south, ymax = (v, v + height) if north else (-v - height, -v)
     return Cell(text, level, west, south, xmax, ymax)
@@ -187,49 +196,17 @@ def decode(code: str) -> Cell:
 def _place(text: str, level: int) -> tuple[int, int]:
     """Column and row, within its parent, of a code's cell of a level."""
     begin, end = LENGTHS[level - 1], LENGTHS[level]
-    if level in _ONE_DIGIT:
+    if level in ONE_DIGIT:
         number = _DIGIT_OF.get(text[begin], 99)
-        if number >= _COLUMNS[level] * _ROWS[level]:
-            most = _COLUMNS[level] * _ROWS[level] - 1
+        if number >= COLUMNS[level] * ROWS[level]:
+            most = COLUMNS[level] * ROWS[level] - 1
             raise _wrong_character(text, end, f"0 to {most}", f"0–{most}")
         return number % 2, number // 2
     column, row = (_DIGIT_OF.get(c, 99) for c in text[begin:end])
-    for at, number, count in ((begin + 1, column, _COLUMNS[level]), (begin + 2, row, _ROWS[level])):
+    for at, number, count in ((begin + 1, column, COLUMNS[level]), (begin + 2, row, ROWS[level])):
         if number >= count:
-            raise _wrong_character(text, at, f"0 to {_DIGITS[count - 1]}", f"0–{_DIGITS[count - 1]}")
+            raise _wrong_character(text, at, f"0 to {DIGITS[count - 1]}", f"0–{DIGITS[count - 1]}")
     return column, row
-
-
-def _whole_units(degrees: NDArray[np.float64]) -> Integers:
-    """Whole units in |degrees|; where binary and decimal reading may differ, the decimal one counts."""
-    exact = np.abs(degrees) * UNITS_PER_DEGREE
-    near = np.abs(exact - np.rint(exact)) < 1e-5
-    whole: Integers = np.floor(exact).astype(np.int64)
-    for i in np.flatnonzero(near):
-        whole[i] = int(abs(units(float(degrees[i]))))
-    return whole
-
-
-def _characters(
-    east: NDArray[np.bool_], north: NDArray[np.bool_], u: Integers, v: Integers, level: int
-) -> NDArray[np.uint8]:
-    digits = np.frombuffer(_DIGITS.encode(), np.uint8)
-    out = np.zeros((u.size, LENGTHS[level]), dtype=np.uint8)
-    zone, u = np.divmod(u, _WIDTH[1])
-    band, v = np.divmod(v, _HEIGHT[1])
-    zone = np.where(east, 31 + zone, 30 - zone)
-    out[:, 0] = np.where(north, ord("N"), ord("S"))
-    out[:, 1], out[:, 2] = digits[zone // 10], digits[zone % 10]
-    out[:, 3] = band + ord("A")
-    for n in range(2, level + 1):
-        column, u = np.divmod(u, _WIDTH[n])
-        row, v = np.divmod(v, _HEIGHT[n])
-        begin = LENGTHS[n - 1]
-        if n in _ONE_DIGIT:
-            out[:, begin] = digits[2 * row + column]
-        else:
-            out[:, begin], out[:, begin + 1] = digits[column], digits[row]
-    return out
 
 
 def _exact(number: Number) -> Fraction:
@@ -250,7 +227,7 @@ def _listed(word: Literal["or", "或"]) -> str:
     return f"{joint.join(lengths[:-1])} {word} {lengths[-1]}"
 
 
-def _check_level(level: int) -> None:
+def check_level(level: int) -> None:
     if not 1 <= level <= 10:
         raise _wrong_level(level)
 
@@ -268,12 +245,26 @@ def _wrong_level(level: int) -> InvalidParameter:
 
 
 def _outside(longitude: float, latitude: float) -> InvalidParameter:
+    if LATITUDE_END <= abs(latitude) <= 90:
+        return at_a_pole(longitude, latitude)
     return InvalidParameter(
-        f"Longitude {longitude:.7g}, latitude {latitude:.7g} has no BeiDou grid code of this form.",
-        f"经度 {longitude:.7g}、纬度 {latitude:.7g} 没有此形式的北斗网格位置码。",
-        todo_en="Longitude goes from -180 to 180, latitude to less than 88 on either side.",
-        todo_zh="经度应在 -180 至 180 之间,纬度绝对值应小于 88。",
+        f"Longitude {longitude:.7g}, latitude {latitude:.7g} is no position.",
+        f"经度 {longitude:.7g}、纬度 {latitude:.7g} 不是有效位置。",
+        todo_en="Longitude goes from -180 to 180, latitude to less than 88 on either side; have they changed places?",
+        todo_zh="经度应在 -180 至 180 之间,纬度绝对值应小于 88;经纬度是否颠倒?",
         parameter="position",
+    )
+
+
+def at_a_pole(longitude: float, latitude: float) -> InvalidParameter:
+    """What is said of places from 88 degrees on, whose codes are of another form."""
+    return InvalidParameter(
+        f"Longitude {longitude:.7g}, latitude {latitude:.7g} is too near to a pole.",
+        f"经度 {longitude:.7g}、纬度 {latitude:.7g} 过于靠近极点。",
+        todo_en="From 88 degrees on the standard has codes of another form, which are not supported.",
+        todo_zh="标准对纬度 88° 及以上另有极区编码,本系统不支持。",
+        parameter="position",
+        maximum=LATITUDE_END,
     )
 
 

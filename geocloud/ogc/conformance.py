@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from geocloud import features, styles
 from geocloud.features import cql2
-from geocloud.ogc import processes, tilesets
+from geocloud.ogc import dggs, processes, tilesets
 
 __all__ = ["CONFORMANCE", "declared"]
 
@@ -36,6 +36,7 @@ _PARTS = (
     tilesets.CONFORMANCE,
     styles.CONFORMANCE,
     processes.CONFORMANCE,
+    dggs.CONFORMANCE,
 )
 
 

@@ -58,6 +58,7 @@ def landing(ctx: Context) -> Document:
             link(url("/conformance"), f"{REL}conformance", _JSON, say("符合的标准", "Conformance declaration")),
             link(url("/collections"), "data", _JSON, say("数据集", "Collections")),
             link(url("/collections"), f"{REL}data", _JSON, say("数据集", "Collections")),
+            link(url("/dggs"), f"{REL}dggrs-list", _JSON, say("网格系统（北斗、H3）", "Grids: BeiDou and H3")),
             link(url("/tileMatrixSets"), f"{REL}tiling-schemes", _JSON, say("瓦片矩阵集", "Tile matrix sets")),
             link(url("/tiles"), f"{REL}tilesets-vector", _JSON, say("全市矢量瓦片", "Vector tiles of the city")),
             link(url("/map"), "related", _HTML, say("网页地图", "The web map")),
@@ -173,6 +174,8 @@ def _links(ctx: Context, layer: Layer) -> list[Document]:
         links.append(link(f"{here}/tiles", f"{REL}tilesets-vector", _JSON, say("矢量瓦片", "Vector tiles")))
     if layer.spec.geometry == "point":
         links.append(link(f"{here}/h3", "related", _GEOJSON, say("按 H3 网格统计", "Counted by H3 cells")))
+        grids = say("按北斗、H3 网格统计", "Counted by BeiDou and H3 zones")
+        links.append(link(f"{here}/dggs", f"{REL}dggrs-list", _JSON, grids))
     links.append(
         link(f"{here}/changes?f=html", "related", _HTML, say("两个日期之间的变化", "What changed between two dates"))
     )

@@ -37,6 +37,7 @@ _STANDARDS = {
     "ogcapi-features-3": "OGC API - Features - Part 3: Filtering",
     "ogcapi-features-4": "OGC API - Features - Part 4: Create, Replace, Update and Delete",
     "ogcapi-features-5": "OGC API - Features - Part 5: Schemas",
+    "ogcapi-dggs-1": "OGC API - Discrete Global Grid Systems - Part 1: Core",
     "ogcapi-tiles-1": "OGC API - Tiles - Part 1: Core",
     "tms": "OGC Two Dimensional Tile Matrix Set and Tile Set Metadata",
     "ogcapi-processes-1": "OGC API - Processes - Part 1: Core",

@@ -296,6 +296,26 @@ def _cut(
 ) -> _Cut:
     # Prepared shapes are no thread's but their own: each works on copies.
     (shapes_a, i), (shapes_b, k) = _copies(shapes_a, i), _copies(shapes_b, k)
+    try:
+        return _cut_copies(shapes_a, shapes_b, i, k, tolerance_m, least_m2, slivers=slivers)
+    except shapely.errors.GEOSException:
+        # Whoever wrote by SQL may have left a polygon that crosses itself; loads and edits repair or refuse it.
+        sound_a, sound_b = (
+            np.asarray(shapely.make_valid(s, method="structure", keep_collapsed=False)) for s in (shapes_a, shapes_b)
+        )
+        return _cut_copies(sound_a, sound_b, i, k, tolerance_m, least_m2, slivers=slivers)
+
+
+def _cut_copies(
+    shapes_a: NDArray[Any],
+    shapes_b: NDArray[Any],
+    i: NDArray[np.int64],
+    k: NDArray[np.int64],
+    tolerance_m: float,
+    least_m2: float,
+    *,
+    slivers: bool,
+) -> _Cut:
     pair = np.arange(len(i))
     met = np.zeros(len(i), dtype=bool)
     if not slivers and tolerance_m > 0 and len(i):

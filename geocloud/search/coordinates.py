@@ -2,15 +2,16 @@
 """Positions out of what people paste into a search box: every reading that makes sense, the city's own first.
 
 Longitude and latitude in any notation, Gauss-Krueger with or without the zone, Web Mercator, GCJ-02 and BD-09, any
-system by `EPSG:`, BeiDou grid codes and H3 cells. Numbers that fit several systems give several readings, each saying
-what it was read as; what fits none gives none.
+system by `EPSG:`, BeiDou grid codes (with height, from a reference cell, or short ones near where the map is) and H3
+cells. Numbers that fit several systems give several readings, each saying what it was read as; what fits none gives
+none.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import h3
 import numpy as np
@@ -19,7 +20,7 @@ from geocloud.catalogue.spec import Text
 from geocloud.errors import InvalidParameter
 from geocloud.geodesy.crs import BD09, CRS84, GCJ02, STORAGE, Crs, crs, gauss_kruger, parse_crs, zone_of
 from geocloud.geodesy.transform import Placement
-from geocloud.grids import beidou, beidou3d
+from geocloud.grids import beidou, beidou3d, beidou_near
 from geocloud.search.angles import Angle, half_width, read_numbers, read_pair
 
 __all__ = ["Reading", "read_position"]
@@ -36,6 +37,8 @@ _PREFIX = re.compile(
 _BEIDOU = re.compile(r"[NS][0-9]{2}[A-V][0-9A-F]{0,16}", re.IGNORECASE)
 _BEIDOU_3D = re.compile(r"[NS][01][0-9]{2}[A-V][0-9A-F]{2,27}", re.IGNORECASE)
 _H3 = re.compile(r"8[0-9a-f]{14}", re.IGNORECASE)
+# Levels that a short code may stand behind: from one city's to one quarter's.
+_SHORT_BEHIND = (2, 4)
 # Eastings and northings of Gauss-Krueger without the zone that can lie in China.
 _EASTING, _NORTHING = (100_000.0, 900_000.0), (300_000.0, 6_200_000.0)
 _MERCATOR_END = 20_037_508.4
@@ -56,13 +59,14 @@ class Reading:
     bbox: Box | None = None
 
 
-def read_position(text: str, extent: Box) -> list[Reading]:
+def read_position(text: str, extent: Box, near: tuple[float, float] | None = None) -> list[Reading]:
     """Every reading of a text as a position, those inside the extent (west, south, east, north) first; empty if none.
 
-    Raises nothing: a text that is no position has no readings.
+    `near`: longitude and latitude of where the reader looks, from which short BeiDou codes count. Raises nothing: a
+    text that is no position has no readings.
     """
     plain = half_width(text)
-    cells = _cells(plain, extent)
+    cells = _cells(plain, extent, near)
     found = cells or list(_positions(plain, extent))
     once: dict[tuple[str, float, float], Reading] = {}
     for reading in found:
@@ -70,9 +74,10 @@ def read_position(text: str, extent: Box) -> list[Reading]:
     return sorted(once.values(), key=lambda r: -r.score)
 
 
-def _cells(text: str, extent: Box) -> list[Reading]:
+def _cells(text: str, extent: Box, near: tuple[float, float] | None) -> list[Reading]:
     prefix = _PREFIX.match(text)
     code = text[prefix.end() :].lstrip(" :,") if prefix is not None and prefix["cell"] else text
+    named = prefix is not None and prefix["cell"] is not None and prefix["cell"].lower() != "h3"
     try:
         if _H3.fullmatch(code) and h3.is_valid_cell(code.lower()):
             return [_h3(code.lower(), extent)]
@@ -86,9 +91,39 @@ def _cells(text: str, extent: Box) -> list[Reading]:
             words = Text(zh=f"北斗三维网格位置码，第 {box.cell.level} 级，高 {heights}",
                          en=f"BeiDou grid code with height, level {box.cell.level}, {heights}")  # fmt: skip
             return [_beidou(box.cell, words, box.code, extent)]
+        return _relative(code, extent, near if named else None)
     except InvalidParameter:
         return []
-    return []
+
+
+def _relative(code: str, extent: Box, near: tuple[float, float] | None) -> list[Reading]:
+    """A code told from a reference cell, or a short one from where the reader looks."""
+    if beidou_near.REFERENCE.fullmatch(code):
+        cell = beidou_near.resolve(code)
+        origin = code.upper().partition("-")[0]
+        words = Text(zh=f"北斗参考网格位置码，自 {origin} 起，即 {cell.code}",
+                     en=f"BeiDou reference code from {origin}: {cell.code}")  # fmt: skip
+        return [_beidou(cell, words, code.upper(), extent)]
+    return _short(code, near, extent) if near is not None else []
+
+
+def _short(code: str, near: tuple[float, float], extent: Box) -> list[Reading]:
+    """A short code behind each level it may stand behind, as the nearest cell that ends so."""
+    if not beidou_near.SHORT.fullmatch(code):
+        return []
+    found = []
+    for level in beidou_near.short_levels(len(code)):
+        if not _SHORT_BEHIND[0] <= level <= _SHORT_BEHIND[1]:
+            continue
+        try:
+            cell = beidou_near.restore(code, *near, level)
+        except InvalidParameter:
+            continue
+        words = Text(zh=f"北斗短位置码，第 {level} 级之后，离地图中心最近的 {cell.code}",
+                     en=f"Short BeiDou code behind level {level}: {cell.code}, the nearest to the map")  # fmt: skip
+        reading = _beidou(cell, words, cell.code, extent)
+        found.append(replace(reading, score=reading.score * (1 - 0.05 * level)))
+    return found
 
 
 def _beidou(cell: beidou.Cell, words: Text, code: str, extent: Box) -> Reading:

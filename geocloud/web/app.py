@@ -57,6 +57,7 @@ from geocloud.web import (
     change_feed,
     change_tiles,
     changes,
+    dggs,
     edit,
     events,
     h3,
@@ -64,6 +65,8 @@ from geocloud.web import (
     processes,
     qgis,
     search,
+    sensing,
+    sensing_in,
     styles,
     tiles,
     times,
@@ -163,8 +166,10 @@ class _Application:
             *times.ROUTES,
             *versions.ROUTES,
             *h3.ROUTES,
+            *dggs.ROUTES,
             *qgis.ROUTES,
             *search.ROUTES,
+            *sensing.ROUTES,
             *styles.ROUTES,
             *(route for route in processes.ROUTES if route[0] not in processes.WRITES),
         ]
@@ -174,6 +179,7 @@ class _Application:
                 Route("/collections/{collection}/items/{fid}", _Endpoint(self, _item, edit.ITEM)),
                 *(Route(path, _Endpoint(self, handler, edit.WRITES.get(path))) for path, handler in documents),
                 *(Route(path, _Endpoint(self, None, writes)) for path, writes in transactions.WRITES.items()),
+                *(Route(path, _Endpoint(self, None, writes)) for path, writes in sensing_in.WRITES.items()),
                 *(
                     Route(path, _Endpoint(self, dict(processes.ROUTES).get(path), writes, for_all=True))
                     for path, writes in processes.WRITES.items()

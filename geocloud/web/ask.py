@@ -21,6 +21,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 _HOST = re.compile(r"[A-Za-z0-9._\-]+(:\d{1,5})?|\[[0-9A-Fa-f:.]+\](:\d{1,5})?")
 _MEDIA_TYPES = {
+    "geojson": ("application/geo+json", "application/vnd.geo+json"),
     "json": ("application/json", "application/geo+json", "application/schema+json",
              "application/vnd.oai.openapi+json;version=3.0", "application/vnd.oai.openapi+json",
              "application/problem+json", "application/vnd.mapbox.style+json"),

@@ -44,7 +44,7 @@ from geocloud.web.items import GEOJSON, crs_uri, feature_body, item_etag, read_f
 from geocloud.web.service import Service
 
 __all__ = [
-    "ITEM", "ITEMS", "MERGE_PATCH", "PARAMETERS", "PREFLIGHT", "WRITES", "Handler", "allowed", "document_of",
+    "ITEM", "ITEMS", "MERGE_PATCH", "PARAMETERS", "PREFLIGHT", "WRITES", "Handler", "allowed", "body_of", "document_of",
     "extra_headers", "heard", "known_key", "media_type", "moment_of",
 ]  # fmt: skip
 
@@ -307,6 +307,11 @@ def _not_too_large(ask: Ask, most_kb: int) -> None:
 
 async def document_of(service: Service, ask: Ask, most_kb: int | None = None) -> Any:
     """The body as JSON, read within the limits of size and time; `most_kb` in place of the limit of a change."""
+    return parse_json(await body_of(service, ask, most_kb), service.settings.edit.edit_json_depth_max)
+
+
+async def body_of(service: Service, ask: Ask, most_kb: int | None = None) -> bytes:
+    """The body, read within the limits of size and time; `most_kb` in place of the limit of a change."""
     edit = service.settings.edit
     most_kb = edit.edit_body_kb if most_kb is None else most_kb
     _not_too_large(ask, most_kb)
@@ -326,7 +331,7 @@ async def document_of(service: Service, ask: Ask, most_kb: int | None = None) ->
                     break
     except TimeoutError:
         raise _cut_off() from None
-    return parse_json(b"".join(parts), edit.edit_json_depth_max)
+    return b"".join(parts)
 
 
 def _too_large(most: int) -> TooLarge:

@@ -240,7 +240,7 @@ async def _results_of(service: Service, ctx: Context, job: Job, by_reference: fr
 def _inline(ctx: Context, job: Job, kept: Kept, by_reference: frozenset[str]) -> Any:
     if kept.output in by_reference:
         return {"href": documents.result_url(ctx, job.id, kept.output), "type": kept.media_type}
-    if kept.media_type == _JSON:
+    if kept.media_type == _JSON or kept.media_type.endswith("+json"):
         return orjson.Fragment(kept.data)
     if kept.media_type.startswith("text/"):
         with contextlib.suppress(UnicodeDecodeError):

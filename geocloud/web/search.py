@@ -32,7 +32,7 @@ async def _search(service: Service, ask: Ask, _params: dict[str, str]) -> Answer
     settings = service.settings
     question, limit, near = _question(ask, settings.web), _limit(ask, settings.web), _near(ask)
     ctx, catalogue = service.context(ask), service.catalogue
-    readings = read_position(question, settings.city.city_bbox)[:limit]
+    readings = read_position(question, settings.city.city_bbox, near)[:limit]
     places = await service.places.find(question, catalogue, limit=limit - len(readings), near=near)
     results = [*(_of_reading(ctx, r) for r in readings), *(_of_place(ctx, p) for p in places)]
     body = orjson.dumps({"query": question, "results": results})

@@ -20,6 +20,7 @@ from geocloud.grids.columns import PointColumns
 from geocloud.jobs.desk import Desk
 from geocloud.ogc import Context
 from geocloud.search import Places
+from geocloud.sensing.inlet import Inlet
 from geocloud.settings import Settings
 from geocloud.tiles.archives import Archives
 from geocloud.tiles.changes import Changes, Fresh
@@ -52,6 +53,7 @@ class Service:
         self._rules: dict[int, tuple[LayerSpec, str]] = {}
         self.points = PointColumns(self.reader, settings.web.h3_points_max)
         self.places = Places(self.reader)
+        self.inlet = Inlet(settings.sensing)
 
     async def start(self) -> None:
         await self.reader.open()

@@ -19,12 +19,14 @@ LAYERS = Path(__file__).resolve().parents[2] / "layers"
 SPECS, CODES = read_layers(LAYERS)
 FILES = [LAYERS / s.theme / f"{s.name}.yaml" for s in SPECS.values()]
 CITY = CitySettings(sectors=",".join(HOUSE))
-FILES += sorted(p for n in HOUSE for p in (sectors()[n].layers or LAYERS).glob("*/*.yaml") if p.parent.name != "codes")
+BROUGHT = [folder for n in HOUSE if (folder := sectors()[n].layers)]
+FILES += sorted(p for folder in BROUGHT for p in folder.glob("*/*.yaml") if p.parent.name != "codes")
 ALL, ALL_CODES = definitions(CITY)
 WANTED = {
     "base": "city county township village road railway water_line water_area building parcel place_name poi",
     "facility": "school hospital elderly_care shelter culture_venue heritage_site parking_lot camera component "
     "air_station river_gauge rain_gauge weather_station",
+    "grid": "unit_grid professional_grid governance_grid environment_grid market_grid fire_grid police_grid",
     "planning": "plan_area spatial_zone basic_farmland ecological_redline urban_boundary master_plan regulatory_plan "
     "land_plan present_land forest_plan river_range flood_range ecology_zone transport_corridor heritage_range "
     "mining_right colour_line reserve_project project_site difference_spot",
@@ -96,6 +98,11 @@ PATTERNS = [
     ("facility.component", "code", "320508010100001", False),
     ("facility.component", "code", "0205080101000001", False),
     ("facility.component", "grid_code", "371502001001001", True),
+    ("grid.unit_grid", "code", "371502001001001", True),
+    ("grid.unit_grid", "code", "371502001001000", False),
+    ("grid.unit_grid", "code", "071502001001001", False),
+    ("grid.professional_grid", "code", "01010037150200160100", True),
+    ("grid.professional_grid", "code", "0101003715020016010", False),
     ("base.county", "code", "371502", True),
     ("base.county", "code", "3715", False),
     ("base.township", "code", "371502001", True),
@@ -132,6 +139,11 @@ def test_component_classes_of_one_edition_only_say_so() -> None:
 
 
 DELIVERED = [
+    (
+        "grid.unit_grid",
+        "标识码 面积 用地类别 管理等级 责任主体 备注",
+        "code area_m2 land_use manager_level responsible note",
+    ),
     ("base.county", "adcode name city_adcode city_name short_name", "code name city_code city_name short_name"),
     ("base.county", "区划代码 名称", "code name"),
     ("base.county", "XZQDM XZQMC BSM YSDM MJ BZ", "code name bsm feature_class area_m2 note"),

@@ -14,8 +14,11 @@ from typing import Any
 import pytest
 import yaml
 from jsonschema import Draft202012Validator
+from psycopg2 import sql
 
 from geocloud.catalogue.spec import read_layers
+from geocloud.db import cluster as _cluster
+from geocloud.db.pool import connect
 from geocloud.settings import DatabaseSettings
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -128,9 +131,22 @@ def test_a_wrong_file_is_named(run: Run, folder: Path) -> None:
         path.unlink()
 
 
-def test_demo_fills_and_clears(run: Run, folder: Path) -> None:
+def _empty(cluster: DatabaseSettings) -> None:
+    """Takes away what other tests have left in the layers of this database."""
+    with connect(_cluster.ensure(cluster, fsync=False).owner, application_name="test") as conn, conn.cursor() as cur:
+        cur.execute(
+            "SELECT l.id FROM geocloud.layer l JOIN geocloud.layer_state s ON s.layer = l.id WHERE s.row_count > 0"
+        )
+        for (layer,) in cur.fetchall():
+            theme, name = layer.split(".")
+            cur.execute(sql.SQL("DELETE FROM {}").format(sql.Identifier(theme, name)))
+
+
+def test_demo_fills_and_clears(run: Run, folder: Path, cluster: DatabaseSettings) -> None:
     layers = Path(__file__).resolve().parents[2] / "layers"
     env = {"GEOCLOUD_LAYERS_DIR": str(layers)}
+    run("layers", "sync", **env)
+    _empty(cluster)
     first = said(run("demo", "--size", "small", "--json", **env))
     rows = {x["layer"]: x["rows"] for x in first["layers"]}
     assert {x["outcome"] for x in first["layers"]} == {"loaded"}

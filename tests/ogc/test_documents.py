@@ -17,6 +17,7 @@ from geocloud.errors import UnknownCollection
 from geocloud.features import CONFORMANCE as FEATURES
 from geocloud.features.cql2 import CONFORMANCE as FILTER
 from geocloud.geodesy.crs import parse_crs
+from geocloud.ogc.dggs import CONFORMANCE as DGGS
 from geocloud.ogc.processes import CONFORMANCE as PROCESSES
 from geocloud.ogc.tilesets import CONFORMANCE as TILES
 from geocloud.styles import CONFORMANCE as STYLES
@@ -88,7 +89,7 @@ def test_every_collection_link_of_ours_leads_to_a_path_of_the_api(context):
 def test_conformance_is_what_the_parts_declare(context):
     declared = ogc.conformance(context())["conformsTo"]
     assert sorted(set(declared)) == declared
-    assert set(declared) == {*ogc.CONFORMANCE, *FEATURES, *FILTER, *TILES, *STYLES, *PROCESSES}
+    assert set(declared) == {*ogc.CONFORMANCE, *FEATURES, *FILTER, *TILES, *STYLES, *PROCESSES, *DGGS}
     assert not [uri for uri in declared if "features-4" in uri]
 
 

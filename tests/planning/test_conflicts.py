@@ -264,6 +264,18 @@ def test_a_missing_or_empty_plan_is_not_judged(pair: Urls) -> None:
         assert rule["why"]["zh"] and rule["why"]["en"]
 
 
+def test_a_polygon_that_crosses_itself_stops_nobody(pair: Urls) -> None:
+    west, south, east, north = box(0, 0, 1000, 1000).bounds
+    bow = shapely.polygons([(west, south), (east, north), (east, south), (west, north), (west, south)])
+    put(pair, A, {"a": ("built", bow), "c": ("built", box(2000, 0, 2100, 100))})
+    put(pair, B, {"b": ("open", box(600, 300, 900, 700)), "d": ("open", box(2000, 0, 2100, 100))})
+    found = found_in(pair)
+    assert {(f.key_a, f.key_b) for f in found} == {("a", "b"), ("c", "d")}
+    sound = shapely.intersection(shapely.make_valid(bow), box(600, 300, 900, 700))
+    area = float(straight_areas(np.array([sound], dtype=object))[0])
+    assert sum(f.area_m2 for f in found if f.key_a == "a") == pytest.approx(area, abs=1e-3)
+
+
 def test_kinds_of_nothing() -> None:
     none = np.empty(0, dtype=object)
     assert len(sliver_kinds(none, measure(none), 1.0, 1.0, none, none)) == 0

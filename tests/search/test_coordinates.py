@@ -179,6 +179,22 @@ def test_beidou_codes(level):
         assert str(level) in readings[0].subtitle.en
 
 
+@pytest.mark.parametrize("text", ["N50J475491E-20", "n50j475491e-20", "北斗 N50J475491E-20", "N50J475491E-10-10"])
+def test_beidou_reference_codes(text):
+    (reading,) = read_position(text, CITY)
+    assert reading.bbox == beidou.decode("N50J475493E").bbox
+    assert "N50J475493E" in reading.subtitle.zh and "N50J475493E" in reading.subtitle.en
+
+
+def test_short_beidou_codes_are_near_the_reader():
+    near = (TOWER[0] + 0.01, TOWER[1] - 0.01)
+    found = read_position("北斗 D7C5", CITY, near)
+    assert found[0].title == "N50J305D7C5"
+    assert read_position("北斗 D7C5", CITY) == []
+    assert read_position("D7C5", CITY, near) == []
+    assert read_position("北斗 ZZ", CITY, near) == []
+
+
 def test_beidou_code_with_height():
     reading = best("N050J0030050D70C5010664334")
     assert reading.bbox == beidou.decode("N50J305D7C516633").bbox
