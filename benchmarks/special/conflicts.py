@@ -47,6 +47,7 @@ def compared(context: Context) -> list[Finding]:
         for way in _WAYS:
             context.say(f"comparing: {way}")
             runs[way].append(_elsewhere(urls, way))
+            context.say(f"{way}: {runs[way][-1]}")
     found = {w: sorted(r, key=lambda x: x["seconds"])[len(r) // 2] for w, r in runs.items()}
     ours, overlay, join = (found[w] for w in _WAYS)
     for other in (overlay, join):

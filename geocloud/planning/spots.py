@@ -39,6 +39,7 @@ _FLAG_SHARE = 0.01
 _LOCK = 0x6765_6F43
 # Separate places of change from which everything is compared again instead.
 _PLACES_MAX = 200
+_ROWS_AT_ONCE = 2_000
 _NAMES = ("planning.land_plan", "planning.master_plan")
 
 
@@ -208,13 +209,15 @@ def _follow(
     old = _old(cur, spots, rule, [f for f, _ in new], since)
     shapes = np.array([f.geometry for f, _ in new], dtype=object)
     links = link(np.array([o.shape for o in old], dtype=object), shapes)
+    begun: list[dict[str, Any]] = []
     for i, (f, told) in enumerate(new):
         parents = ",".join(old[k].bsm for k in links.parents.get(i, ()))[:2000] or None
         if i in links.kept:
             _go_on(cur, spots, old[links.kept[i]], f, told, parents, batch, counts)
         else:
-            _begin(cur, spots, matrix, f, {**told, "source_id": source}, parents, batch)
+            begun.append(_row(matrix, f, {**told, "source_id": source, "bdph": batch, "fsm": parents}))
             counts["split" if parents else "new"] += 1
+    _begin(cur, spots, begun)
     for k, i in links.merged.items():
         into = old[links.kept[i]].bsm
         counts["merged"] += _end(cur, spots, old[k], batch, f"并入图斑 {into}")
@@ -278,34 +281,35 @@ def _go_on(
     )
 
 
-def _begin(
-    cur: psycopg2.extensions.cursor,
-    spots: Layer,
-    matrix: Matrix,
-    f: Found,
-    told: Mapping[str, Any],
-    parents: str | None,
-    batch: str,
-) -> None:
-    cur.execute("SELECT nextval('geocloud.spot_serial')")
-    serial = int((cur.fetchone() or (0,))[0])
+def _row(matrix: Matrix, f: Found, told: Mapping[str, Any]) -> dict[str, Any]:
+    """A new spot, but for its numbers."""
     today = datetime.now(BEIJING)
-    row = rows_of([f])[0] | dict(told) | {
-        # County, the layer's own number, serial: eighteen digits as the plan databases have them.
-        "bsm": f"{told.get('xzqdm') or '000000'}9019{serial:08}",
-        "dkbh": f"{f.rule.number}-{serial:06}",
+    return {
+        **dict.fromkeys((*_FLAGS, "xzqdm", "xzqmc")),
+        **rows_of([f])[0],
+        **told,
         "zt": "found",
         "jzrq": (today + timedelta(days=f.rule.days or matrix.days)).date(),
         "fxsj": today,
-        "fsm": parents,
-        "bdph": batch,
-    }  # fmt: skip
-    names = ", ".join(quote_identifier(n) for n in row)
-    cur.execute(
-        # It is there since it was found: when it came about nobody knows.
-        f"INSERT INTO {spots.table} ({names}, valid_from, geom) "
-        f"VALUES ({', '.join(['%s'] * len(row))}, geocloud.stamp(), ST_GeomFromWKB(%s, 4490))",
-        [*row.values(), psycopg2.Binary(shapely.to_wkb(shapely.multipolygons([f.geometry])))],
+        "geom": psycopg2.Binary(shapely.to_wkb(shapely.multipolygons([f.geometry]))),
+    }
+
+
+def _begin(cur: psycopg2.extensions.cursor, spots: Layer, rows: Sequence[dict[str, Any]]) -> None:
+    if not rows:
+        return
+    cur.execute("SELECT nextval('geocloud.spot_serial') FROM generate_series(1, %s)", (len(rows),))
+    for row, (serial,) in zip(rows, sorted(cur.fetchall()), strict=True):
+        # County, the layer's own number, serial: eighteen digits as the plan databases have them.
+        row |= {"bsm": f"{row['xzqdm'] or '000000'}9019{serial:08}", "dkbh": f"{row['gzh']}-{serial:06}"}  # noqa: PLW2901
+    names = [n for n in rows[0] if n != "geom"]
+    # It is there since it was found: when it came about nobody knows.
+    psycopg2.extras.execute_values(
+        cur,
+        f"INSERT INTO {spots.table} ({', '.join(map(quote_identifier, names))}, geom, valid_from) VALUES %s",
+        [[row[n] for n in (*names, "geom")] for row in rows],
+        template=f"({', '.join(['%s'] * len(names))}, ST_GeomFromWKB(%s, 4490), geocloud.stamp())",
+        page_size=_ROWS_AT_ONCE,
     )
 
 
