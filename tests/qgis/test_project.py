@@ -54,7 +54,7 @@ def test_large_layers_are_drawn_from_tiles_and_fetched_only_close_by(city: City,
 
 def test_titles_marks_and_sources(city: City, desk: Desk) -> None:
     tree = desk.ask("tree")
-    assert [g["group"] for g in tree] == ["公共设施", "国土空间规划", "基础地理"]
+    assert [g["group"] for g in tree] == ["公共设施", "网格", "国土空间规划", "基础地理"]
     by_id = {e["id"]: e for e in entries(tree)}
     for spec in LAYERS.values():
         entry = by_id[f"geocloud_features_{spec.id.replace('.', '-')}"]
