@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
@@ -16,6 +15,7 @@ from geocloud.catalogue.registry import Layer
 from geocloud.errors import InvalidParameter
 from geocloud.features.binder import Binder
 from geocloud.features.cql2 import compile_filter
+from geocloud.planning.rule_set import RuleSet, folder_of, read_sets
 from geocloud.planning.yaml_lines import Lines, read_model, wrong
 from geocloud.settings import WebSettings
 
@@ -80,41 +80,20 @@ class Rule(Model):
         return (self.valid_from is None or self.valid_from <= at) and (self.valid_to is None or at < self.valid_to)
 
 
-class Pack(Model):
+class Pack(RuleSet):
     """A named set of rules."""
 
-    name: str = Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")
-    version: str
-    title: Text
     rules: tuple[Rule, ...] = Field(min_length=1)
-
-    @model_validator(mode="after")
-    def _numbers(self) -> Pack:
-        seen: set[str] = set()
-        for r in self.rules:
-            if r.number in seen:
-                raise ValueError(f"rule number `{r.number}` stands there twice")
-            seen.add(r.number)
-        return self
-
-    @property
-    def digest(self) -> str:
-        """SHA-256 of all that the pack says."""
-        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
 
 
 def folder_of_the_house() -> Path:
     """Where the project keeps its own packs."""
-    return Path(__file__).resolve().parents[2] / "ogc_config" / "rule_packs" / "compliance"
+    return folder_of("rule_packs", "compliance")
 
 
 def read_packs(folder: Path | None = None) -> dict[str, tuple[Pack, Lines, Path]]:
     """All packs of a folder by name, with the lines of their values."""
-    found = {}
-    for path in sorted((folder or folder_of_the_house()).glob("*.yaml")):
-        pack, lines = read_pack(path)
-        found[pack.name] = (pack, lines, path)
-    return found
+    return read_sets(folder or folder_of_the_house(), read_pack)
 
 
 def read_pack(path: Path) -> tuple[Pack, Lines]:

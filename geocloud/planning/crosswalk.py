@@ -16,6 +16,7 @@ from pydantic import Field, field_validator, model_validator
 
 from geocloud.catalogue.model import Model, Text
 from geocloud.catalogue.spec import CodeList
+from geocloud.planning.rule_set import folder_of
 from geocloud.planning.yaml_lines import Lines, read_model, wrong
 
 __all__ = ["Crosswalk", "Row", "folder_of_the_house", "read_crosswalk", "read_crosswalks"]
@@ -111,7 +112,7 @@ class Crosswalk(Model):
 
 def folder_of_the_house() -> Path:
     """Where the project keeps its own tables."""
-    return Path(__file__).resolve().parents[2] / "ogc_config" / "crosswalks"
+    return folder_of("crosswalks")
 
 
 def read_crosswalks(folder: Path, codes: Mapping[str, CodeList]) -> dict[str, Crosswalk]:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
@@ -16,6 +15,7 @@ from geocloud.errors import InvalidParameter
 from geocloud.features.binder import Binder
 from geocloud.features.cql2 import compile_filter
 from geocloud.planning.compliance_rules import Legal
+from geocloud.planning.rule_set import RuleSet, folder_of, read_sets
 from geocloud.planning.yaml_lines import Lines, read_model, wrong
 from geocloud.settings import WebSettings
 
@@ -65,12 +65,9 @@ class Relation(Model):
         return (self.valid_from is None or self.valid_from <= at) and (self.valid_to is None or at < self.valid_to)
 
 
-class Matrix(Model):
+class Matrix(RuleSet):
     """A named set of relations with what they share."""
 
-    name: str = Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")
-    version: str
-    title: Text
     tolerance_m: float = Field(ge=0, description="Metres, where neither rule nor register of plans states an accuracy.")
     tolerance_source: Text
     least_m2: float = Field(ge=0, description="Square metres on the ellipsoid.")
@@ -78,24 +75,10 @@ class Matrix(Model):
     days: int = Field(ge=1, description="Days to settle a spot.")
     rules: tuple[Relation, ...] = Field(min_length=1)
 
-    @model_validator(mode="after")
-    def _numbers(self) -> Matrix:
-        seen: set[str] = set()
-        for r in self.rules:
-            if r.number in seen:
-                raise ValueError(f"rule number `{r.number}` stands there twice")
-            seen.add(r.number)
-        return self
-
     @property
     def layers(self) -> tuple[str, ...]:
         """Every plan it compares, in the order of the rules."""
         return tuple(dict.fromkeys(i for r in self.rules for i in (r.a.layer, r.b.layer)))
-
-    @property
-    def digest(self) -> str:
-        """SHA-256 of all that the matrix says."""
-        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
 
     def chosen(self, plans: Sequence[str] | None, at: date) -> tuple[Relation, ...]:
         """Rules in force between the plans named, or between all."""
@@ -106,7 +89,7 @@ class Matrix(Model):
 
 def folder_of_the_house() -> Path:
     """Where the project keeps its own matrices."""
-    return Path(__file__).resolve().parents[2] / "ogc_config" / "matrices"
+    return folder_of("matrices")
 
 
 def read_matrix(path: Path) -> tuple[Matrix, Lines]:
@@ -116,11 +99,7 @@ def read_matrix(path: Path) -> tuple[Matrix, Lines]:
 
 def read_matrices(folder: Path | None = None) -> dict[str, tuple[Matrix, Lines, Path]]:
     """All matrices of a folder by name, with the lines of their values."""
-    found = {}
-    for path in sorted((folder or folder_of_the_house()).glob("*.yaml")):
-        matrix, lines = read_matrix(path)
-        found[matrix.name] = (matrix, lines, path)
-    return found
+    return read_sets(folder or folder_of_the_house(), read_matrix)
 
 
 def matrix_of(name: str, layers: Mapping[str, Layer], settings: WebSettings, folder: Path | None = None) -> Matrix:
