@@ -3,7 +3,7 @@
 
 All arithmetic is in whole units of 1/2048 second, the side of a cell of level 10, so that no rounding can put a
 position into the neighbouring cell. A float is read as the decimal number it is written as (115.1 is 115°06′00″ and
-not a hair less). `encode_many` gives the same codes as `encode` for whole arrays; heights are in `beidou3d`.
+not a hair less). `beidou_index` does the same for whole arrays; heights are in `beidou3d`.
 
 The frame is CGCS2000, longitude before latitude. From level 2 down, columns count away from the prime meridian and
 rows away from the equator, so a cell's anchor is its corner nearest to both. A position on the line between two cells
@@ -19,9 +19,6 @@ from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 from typing import Literal
-
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
 
 from geocloud.errors import InvalidParameter
 
@@ -42,7 +39,6 @@ __all__ = [
     "check_level",
     "decode",
     "encode",
-    "encode_many",
     "encode_units",
     "level_of",
     "units",
@@ -137,17 +133,6 @@ def encode_units(x: Fraction | int, y: Fraction | int, level: int = 10) -> str:
         row, v = divmod(v, HEIGHTS[n])
         parts.append(str(2 * row + column) if n in ONE_DIGIT else DIGITS[column] + DIGITS[row])
     return "".join(parts)
-
-
-def encode_many(longitude: ArrayLike, latitude: ArrayLike, level: int = 10) -> NDArray[np.str_]:
-    """The codes of arrays of degrees, the same that `encode` gives one by one, as an array of that shape.
-
-    A position without a code (not a number, out of range) gets the empty text.
-    """
-    # Tables are made when first used.
-    from geocloud.grids import beidou_index
-
-    return beidou_index.to_text(beidou_index.from_points(longitude, latitude, level)).astype(f"U{LENGTHS[level]}")
 
 
 def level_of(code: str) -> int:

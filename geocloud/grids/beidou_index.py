@@ -38,6 +38,7 @@ __all__ = [
     "NONE",
     "bounds",
     "children",
+    "encode_many",
     "from_columns",
     "from_points",
     "from_text",
@@ -357,3 +358,11 @@ def _anchors(index: Ints, level: int) -> tuple[Ints, Ints, Ints]:
     packed += fine[number & (FINE - 1)]
     # 32 bits of units each, the sides in the two bits above those that 180 degrees need.
     return packed >> 32 & 0x7FFF_FFFF, packed & 0x3FFF_FFFF, (packed >> 63 & 1) | (packed >> 30 & 2)
+
+
+def encode_many(longitude: ArrayLike, latitude: ArrayLike, level: int = 10) -> NDArray[np.str_]:
+    """The codes of arrays of degrees, the same that `beidou.encode` gives one by one, as an array of that shape.
+
+    A position without a code (not a number, out of range) gets the empty text.
+    """
+    return to_text(from_points(longitude, latitude, level)).astype(f"U{LENGTHS[level]}")
