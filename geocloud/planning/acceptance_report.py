@@ -12,6 +12,7 @@ import shapely
 from geocloud.errors import Language
 from geocloud.planning.acceptance import Accepted
 from geocloud.planning.acceptance_faults import Fault
+from geocloud.planning.report_words import Words
 from geocloud.reports import formats
 from geocloud.reports.model import (
     COLOURS,
@@ -59,16 +60,10 @@ def report_of(accepted: Accepted, language: Language) -> Report:
     return _Writer(accepted, language).report()
 
 
-class _Writer:
+class _Writer(Words):
     def __init__(self, accepted: Accepted, language: Language) -> None:
+        super().__init__(language)
         self.a, self.d, self.plan = accepted, accepted.document, accepted.plan
-        self.zh, self.language = language == "zh", language
-
-    def _pick(self, zh: str, en: str) -> str:
-        return zh if self.zh else en
-
-    def _text(self, both: dict[str, str] | None) -> str:
-        return both[self.language] if both else ""
 
     def _day(self) -> str:
         return formats.day(self.d["date"], self.language)

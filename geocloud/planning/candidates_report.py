@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from geocloud.errors import Language
 from geocloud.planning.candidates import Found
 from geocloud.planning.compliance_report import VERDICTS
+from geocloud.planning.report_words import Words
 from geocloud.reports import formats
 from geocloud.reports.model import (
     COLOURS,
@@ -62,19 +63,14 @@ def report_of(found: Found, language: Language, subject: str = "") -> Report:
     return _Writer(found, language).report(subject)
 
 
-class _Writer:
+class _Writer(Words):
     def __init__(self, found: Found, language: Language) -> None:
-        self.found, self.language, self.zh = found, language, language == "zh"
+        super().__init__(language)
+        self.found = found
         self.features: list[dict[str, Any]] = found.document["features"]
         self.s: dict[str, Any] = found.document["search"]
         self.shapes: NDArray[Any] = np.empty(len(self.features), dtype=object)
         self.shapes[:] = [c.site.geometry for c in found.checks]
-
-    def _pick(self, zh: str, en: str) -> str:
-        return zh if self.zh else en
-
-    def _text(self, both: dict[str, str] | None) -> str:
-        return both[self.language] if both else ""
 
     def _day(self) -> str:
         return formats.day(self.s["date"], self.language)

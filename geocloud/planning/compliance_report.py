@@ -12,6 +12,7 @@ import shapely
 from geocloud.errors import Language
 from geocloud.planning.compliance import Checked
 from geocloud.planning.compliance_read import Held
+from geocloud.planning.report_words import Words
 from geocloud.reports import formats
 from geocloud.reports.model import (
     COLOURS,
@@ -49,15 +50,10 @@ def report_of(checked: Checked, language: Language, subject: str = "") -> Report
     return _Writer(checked, language).report(subject)
 
 
-class _Writer:
+class _Writer(Words):
     def __init__(self, checked: Checked, language: Language) -> None:
-        self.checked, self.d, self.zh, self.language = checked, checked.document, language == "zh", language
-
-    def _pick(self, zh: str, en: str) -> str:
-        return zh if self.zh else en
-
-    def _text(self, both: dict[str, str] | None) -> str:
-        return both[self.language] if both else ""
+        super().__init__(language)
+        self.checked, self.d = checked, checked.document
 
     def _day(self) -> str:
         return formats.day(self.d["date"], self.language)

@@ -9,6 +9,7 @@ from geocloud.errors import Language
 from geocloud.jobs.run import Run
 from geocloud.planning.comparison import Compared
 from geocloud.planning.conflicts import Found
+from geocloud.planning.report_words import Words
 from geocloud.reports import formats
 from geocloud.reports.model import (
     Block,
@@ -37,16 +38,11 @@ def report_of(run: Run, compared: Compared, language: Language) -> Report:
     return _Writer(run, compared, language).report()
 
 
-class _Writer:
+class _Writer(Words):
     def __init__(self, run: Run, compared: Compared, language: Language) -> None:
-        self.run, self.c, self.d, self.language = run, compared, compared.document, language
+        super().__init__(language)
+        self.run, self.c, self.d = run, compared, compared.document
         self.real = [f for f in compared.found if f.kind == "none"]
-
-    def _pick(self, zh: str, en: str) -> str:
-        return zh if self.language == "zh" else en
-
-    def _text(self, both: dict[str, str]) -> str:
-        return both[self.language]
 
     def _plan(self, layer: str) -> str:
         found = self.run.catalogue.layers.get(layer)
