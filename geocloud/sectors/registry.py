@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which sectors there are: those of the house and those of packages that name themselves `geocloud.sectors`; and what
-they lay over the core, layers and processes."""
+they lay over the core, layers, processes and forms of messages."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -15,16 +15,17 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from geocloud.catalogue.spec import NOT_LAYERS, CodeList, LayerSpec, Text, read_layers
-from geocloud.errors import CatalogueError, UnknownProcess
+from geocloud.errors import CatalogueError, InvalidParameter, UnknownProcess
 
 if TYPE_CHECKING:
     from geocloud.jobs.model import Process
+    from geocloud.sensing.forms import Form
     from geocloud.settings import CitySettings
 
-__all__ = ["GROUP", "HOUSE", "Sector", "definitions", "find", "layer_ids", "processes", "published", "sectors"]
+__all__ = ["GROUP", "HOUSE", "Sector", "definitions", "find", "form", "layer_ids", "processes", "published", "sectors"]
 
 GROUP = "geocloud.sectors"
-HOUSE = ("culture", "grids")
+HOUSE = ("culture", "grids", "parking")
 """Sectors that come with the house: packages of the same name beside this file."""
 log = logging.getLogger(__name__)
 
@@ -39,6 +40,7 @@ class Sector:
     layers: Path | None = None
     processes: tuple[Process, ...] = ()
     error: str | None = None
+    forms: Mapping[str, Form] = field(default_factory=dict)
 
 
 @cache
@@ -73,7 +75,7 @@ def _load(name: str, module: str) -> Sector:
             raise FileNotFoundError(f"LAYERS is no folder: {folder}")
         return Sector(
             name, module, getattr(loaded, "TITLE", unknown), None if folder is None else Path(folder),
-            tuple(getattr(loaded, "PROCESSES", ())),
+            tuple(getattr(loaded, "PROCESSES", ())), forms=MappingProxyType(dict(getattr(loaded, "FORMS", {}))),
         )  # fmt: skip
     except Exception as exc:
         log.error("sector module %s cannot be read", module, exc_info=exc)
@@ -102,6 +104,22 @@ def find(process_id: str) -> Process:
             todo_en=f"There are: {', '.join(known)}.", todo_zh=f"现有:{'、'.join(known)}。", allowed=list(known),
         )  # fmt: skip
     return known[process_id]
+
+
+def form(name: str) -> Form:
+    """How messages of a form are read; InvalidParameter where no sector knows it."""
+    known: dict[str, Form] = {}
+    for sector in sectors().values():
+        for one, read in sector.forms.items():
+            if known.setdefault(one, read) is not read:
+                log.error("message form %s is taken: that of %s is left out", one, sector.module)
+    if name not in known:
+        raise InvalidParameter(
+            f"There is no form of messages `{name[:60]}`.", f"没有报文格式 {name[:60]}。",
+            todo_en=f"There are: {', '.join(sorted(known))}.", todo_zh=f"现有:{'、'.join(sorted(known))}。",
+            parameter="form", allowed=sorted(known),
+        )  # fmt: skip
+    return known[name]
 
 
 def definitions(city: CitySettings) -> tuple[dict[str, LayerSpec], dict[str, CodeList]]:
