@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is to be expected of a car park (余位预测): plain, with its error beside that of taking yesterday's.
 
-The forecast is the mean of the same time of week over the last weeks, plus how far the newest reading is from that mean,
-fading from hour to hour. It is tried on the last days as if they were not known yet. Where taking the number of a day
-before was nearer, that is given and said.
+The forecast is the mean of the same time of week over the last weeks, plus how far the newest reading is from that
+mean, fading from hour to hour. It is tried on the last days as if they were not known yet. Where taking the number of a
+day before was nearer, that is given and said.
 """
 
 from __future__ import annotations
@@ -43,7 +43,8 @@ def by_week(y: Floats, origins: NDArray[np.int64], ahead: int, weeks: int) -> Fl
     last, age = _last_known(y, origins)
     off = np.where(age * STEP_S <= _KNOWN_S, _at(y, last) - _usual(y, last, weeks), np.nan)
     fade = FADING ** ((ahead + age) / _PER_HOUR)
-    return usual + np.where(np.isfinite(off), off * fade, 0.0)
+    found: Floats = usual + np.where(np.isfinite(off), off * fade, 0.0)
+    return found
 
 
 def by_yesterday(y: Floats, origins: NDArray[np.int64], ahead: int) -> Floats:
@@ -214,8 +215,8 @@ PROCESS = Process(
     description=Text(
         zh="一个停车场未来数小时的余位:前几周同一时刻的均值加逐时衰减的当前偏差;附回测误差及“取前一日”的误差,若更差则如实"
         "说明并给出前一日数值。",
-        en="Free spaces of a car park in the next hours: the mean of the same time of week and a fading difference of now; "
-        "with its error beside that of yesterday's number, which is given where it was nearer.",
+        en="Free spaces of a car park in the next hours: the mean of the same time of week and a fading difference of "
+        "now; with its error beside that of yesterday's number, which is given where it was nearer.",
     ),
     inputs=(
         Input("lot", Text(zh="停车场编码", en="Code of the car park"), {"type": "string", "maxLength": 64},

@@ -33,7 +33,7 @@ class Stream:
     """The datastream that tells of a car park: `turned` where it counts vehicles and free is what they leave."""
 
     id: int
-    property: str
+    measures: str
     spaces: int | None
     name: str
     synthetic: bool
@@ -41,7 +41,7 @@ class Stream:
 
     @property
     def turned(self) -> bool:
-        return self.property == OCCUPIED
+        return self.measures == OCCUPIED
 
     def free(self, value: float | None) -> float | None:
         """A value of the datastream as free spaces."""
@@ -85,7 +85,8 @@ def stream_of(run: Run, lot: str) -> Stream:
 def binned(run: Run, stream: Stream, start: datetime, stop: datetime, step_s: int) -> NDArray[np.float64]:
     """Means of free spaces in [start, stop) by steps of `step_s`, shape (steps,); NaN where nothing sound was read.
 
-    `start` is the begin of a step; the last step may be cut short. Doubtful values, and what cannot be a number of free spaces, do not count.
+    `start` is the begin of a step; the last step may be cut short. Doubtful values, and what cannot be a number of free
+    spaces, do not count.
     """
     count = -((start - stop) // timedelta(seconds=step_s))
     binder = Binder()
@@ -125,7 +126,7 @@ def history(run: Run, lot: str, datetime_: str | None = None, bucket: str = "1h"
     binder = Binder()
     statement = bucket_statement(binder, stream.id, span, bucket, asof=None, flagged=False, csv=False)
     return {
-        "lot": lot, "name": stream.name, "spaces": stream.spaces, "measured": stream.property, "bucket": bucket,
+        "lot": lot, "name": stream.name, "spaces": stream.spaces, "measured": stream.measures, "bucket": bucket,
         "from": beijing(span.start), "to": beijing(span.end), "synthetic": stream.synthetic,
         "rows": [_row(stream, orjson.loads(text)) for (text,) in run.rows(statement, binder)],
     }  # fmt: skip
