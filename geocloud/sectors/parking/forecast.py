@@ -43,8 +43,7 @@ def by_week(y: Floats, origins: NDArray[np.int64], ahead: int, weeks: int) -> Fl
     last, age = _last_known(y, origins)
     off = np.where(age * STEP_S <= _KNOWN_S, _at(y, last) - _usual(y, last, weeks), np.nan)
     fade = FADING ** ((ahead + age) / _PER_HOUR)
-    found: Floats = usual + np.where(np.isfinite(off), off * fade, 0.0)
-    return found
+    return usual + np.where(np.isfinite(off), off * fade, 0.0)
 
 
 def by_yesterday(y: Floats, origins: NDArray[np.int64], ahead: int) -> Floats:
@@ -56,11 +55,13 @@ def _usual(y: Floats, targets: NDArray[np.int64], weeks: int) -> Floats:
     past = np.stack([_at(y, targets - w * _PER_WEEK) for w in range(1, weeks + 1)])
     known = np.isfinite(past)
     count = known.sum(axis=0)
-    return np.divide(np.where(known, past, 0.0).sum(axis=0), count, out=np.full(len(targets), np.nan), where=count > 0)
+    total = np.where(known, past, 0.0).sum(axis=0)
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
 
 def _at(y: Floats, index: NDArray[np.int64]) -> Floats:
-    return np.where((index >= 0) & (index < len(y)), y[np.clip(index, 0, len(y) - 1)], np.nan)
+    found: Floats = np.where((index >= 0) & (index < len(y)), y[np.clip(index, 0, len(y) - 1)], np.nan)
+    return found
 
 
 def _last_known(y: Floats, origins: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -87,16 +87,15 @@ def parking_near(
     moment = asked_moment(run, datetime_)
     at = moment or datetime.now(UTC)
     rows = _round(run, lon, lat, walk_m)
-    near = [r for r, metres in zip(rows, crow((lon, lat), [(r["lon"], r["lat"]) for r in rows]), strict=True)
-            if metres <= walk_m]  # fmt: skip
+    near = [r for r, metres in zip(rows, crow((lon, lat), _places(rows)), strict=True) if metres <= walk_m]
     left_out = dict.fromkeys(("too_far", "closed", "unmet", "too_few"), 0)
     chosen = []
     states = live(run, [(r["fid"], r["code"], r["spaces"]) for r in near], moment)
-    for row, state, walk in zip(near, states, _walks(run, (lon, lat), near), strict=True):
+    for row, state, walk in zip(near, states, walks(run, (lon, lat), _places(near), walk_m), strict=True):
         unmet, unsaid = need.held(row)
         open_ = _open(row, at)
         why = (
-            "too_far" if walk.metres is None or walk.metres > walk_m
+            "too_far" if walk.metres is None
             else "closed" if open_ is False
             else "unmet" if unmet
             else "too_few" if need.min_free and state.usable is not None and state.usable < need.min_free
@@ -105,10 +104,9 @@ def parking_near(
         if why is not None:
             left_out[why] += 1
         else:
-            chosen.append(
-                (_rank(state), bool(unsaid), walk.metres, row["code"], _feature(row, state, walk, open_, unsaid))
-            )
-    chosen.sort(key=lambda c: c[:4])
+            order = (_rank(state), bool(unsaid), walk.metres, row["code"])
+            chosen.append((order, _feature(row, state, walk, open_, unsaid)))
+    chosen.sort(key=lambda c: c[0])
     return {
         "type": "FeatureCollection",
         "features": [c[1] for c in chosen[:limit]],
@@ -122,8 +120,8 @@ def parking_near(
     }
 
 
-def _walks(run: Run, place: tuple[float, float], rows: list[dict[str, Any]]) -> list[Walk]:
-    return walks(run, place, [(r["lon"], r["lat"]) for r in rows])
+def _places(rows: list[dict[str, Any]]) -> list[tuple[float, float]]:
+    return [(r["lon"], r["lat"]) for r in rows]
 
 
 def _round(run: Run, lon: float, lat: float, metres: float) -> list[dict[str, Any]]:
