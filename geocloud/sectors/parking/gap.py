@@ -123,7 +123,8 @@ def _gap(run: Run, by: str) -> tuple[dict[str, Any], Zones]:
 
 def _figures(sums: _Sums, i: int) -> dict[str, Any]:
     judged, spaces, demand = float(sums.judged[i]), int(sums.spaces[i]), float(sums.demand[i])
-    known = judged > 0
+    # Less than a millionth of a building is what rounding leaves.
+    known = judged > 1e-6
     return {
         "lots": int(sums.lots[i]),
         "lots_without_spaces": int(sums.unsized[i]),
