@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import zlib
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -85,7 +86,9 @@ def _random(values: Ints, salt: int) -> Floats:
 
 def bring_up(owner_url: str, until: datetime | None = None, days: int = DAYS) -> int:
     """Readings of the synthetic car parks that are online, from where they ended, at most `days` back; how many."""
-    return asyncio.run(_bring_up(owner_url, until or datetime.now(UTC), days))
+    # In a thread of its own: whoever calls may have a loop running.
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, _bring_up(owner_url, until or datetime.now(UTC), days)).result()
 
 
 async def _bring_up(url: str, until: datetime, days: int) -> int:
