@@ -22,13 +22,14 @@ from geocloud.catalogue.spec import read_layers
 from geocloud.db.cluster import Urls
 from geocloud.db.pool import connect
 from geocloud.demo.grids import LAYERS, truth
-from geocloud.errors import Forbidden, InvalidParameter, UnknownCollection
+from geocloud.errors import Forbidden, InvalidParameter, UnknownCollection, UnknownItem
 from geocloud.geodesy.area import areas
 from geocloud.jobs.model import Blob
 from geocloud.jobs.run import Run, open_run
-from geocloud.sectors.grids import conflicts, fusion
+from geocloud.sectors.grids import conflicts, fusion, responsible_process
 from geocloud.sectors.grids.conflicts import grid_conflicts
 from geocloud.sectors.grids.fusion import grid_fusion
+from geocloud.sectors.grids.responsible_process import responsible_at
 from geocloud.settings import Settings
 
 SETTINGS = Settings()
@@ -226,3 +227,38 @@ def test_a_day_is_looked_at_as_it_was(city: Urls) -> None:
         row = next(r for r in late["rows"] if r["grid_b"])
         assert row["valid_from"].startswith("2024-12-31T16") or row["valid_from"].startswith("2025-01-01")
         assert not np.isnan(late["b"]["closure"])
+
+
+def test_who_is_responsible_is_what_shapely_says(city: Urls) -> None:
+    grids = {layer: frame(city, layer) for layer in LAYERS}
+    box = shapely.box(*grids["grid.unit_grid"].total_bounds)
+    rng = np.random.default_rng(11)
+    xy = np.column_stack([rng.uniform(*box.bounds[0::2], 60), rng.uniform(*box.bounds[1::2], 60)])
+    with open_run(SETTINGS, city.reader) as opened:
+        for lon, lat in xy.tolist():
+            found = responsible_at(opened, lon, lat)
+            told = {d["layer"]: sorted(g["code"] for g in d["grids"]) for d in found["departments"]}
+            point = shapely.Point(lon, lat)
+            assert told == {i: sorted(f.code[f.contains(point)]) for i, f in grids.items()}
+            assert ("overlap" in {d["kind"] for d in found["disagreements"]}) == any(len(c) > 1 for c in told.values())
+        # Where the planted faults are, each is told.
+        kinds = {}
+        for b in grid_conflicts(opened).found:
+            at = shapely.point_on_surface(b.place)
+            kinds[b.rule] = {d["kind"] for d in responsible_at(opened, at.x, at.y)["disagreements"]}
+        assert "overlap" in kinds["F4"] and "gap" in kinds["F3"] and "community" in kinds["F5"]
+        code = grids["grid.fire_grid"].code[0]
+        assert responsible_at(opened, address=code)["place"]["by"] == "code"
+        name = responsible_at(opened, address="古楼街道")
+        assert name["place"]["collection"] == "base.township" and name["place"]["by"] == "name"
+        started = responsible_at(opened, address="古楼街")
+        assert started["place"]["by"] == "name" and len(started["others"]) <= 4
+        with pytest.raises(UnknownItem):
+            responsible_at(opened, address="没有这个地方")
+        for asked in ({}, {"lon": 116.0}, {"lon": 116.0, "lat": 36.0, "address": "x"}):
+            with pytest.raises(InvalidParameter):
+                responsible_at(opened, **asked)  # type: ignore[arg-type]
+        document = responsible_process.PROCESS.run(
+            opened, {"point": {"type": "Point", "coordinates": xy[0].tolist()}}, frozenset({"report"})
+        )["report"]
+        jsonschema.validate(document, responsible_process.PROCESS.outputs[0].schema)

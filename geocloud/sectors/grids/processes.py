@@ -4,8 +4,14 @@
 from __future__ import annotations
 
 from geocloud.jobs.model import Process
-from geocloud.sectors.grids import check, conflicts, fusion, generate
+from geocloud.sectors.grids import check, conflicts, fusion, generate, responsible_process
 
 __all__ = ["PROCESSES"]
 
-PROCESSES: tuple[Process, ...] = (check.PROCESS, generate.PROCESS, fusion.PROCESS, conflicts.PROCESS)
+PROCESSES: tuple[Process, ...] = (
+    check.PROCESS,
+    generate.PROCESS,
+    fusion.PROCESS,
+    conflicts.PROCESS,
+    responsible_process.PROCESS,
+)
