@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from geocloud.catalogue.spec import NOT_LAYERS, CodeList, LayerSpec, Text, read_layers
 from geocloud.errors import CatalogueError, UnknownProcess
+from geocloud.sectors.panel import Panel, check_panel, panel_of
 
 if TYPE_CHECKING:
     from geocloud.jobs.model import Process
@@ -31,7 +32,8 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Sector:
-    """A sector (行业模块). `layers` is its folder of definitions; `error` says why its module cannot be read."""
+    """A sector (行业模块). `layers` is its folder of definitions; `error` says why its module cannot be read, and
+    `panel_error` why the panel it declares cannot be shown: then its processes have the plain one."""
 
     name: str
     module: str
@@ -39,6 +41,8 @@ class Sector:
     layers: Path | None = None
     processes: tuple[Process, ...] = ()
     error: str | None = None
+    panel: Panel | None = None
+    panel_error: str | None = None
 
 
 @cache
@@ -71,13 +75,31 @@ def _load(name: str, module: str) -> Sector:
             raise TypeError("the module has neither LAYERS nor PROCESSES")
         if folder is not None and not Path(folder).is_dir():
             raise FileNotFoundError(f"LAYERS is no folder: {folder}")
+        title, processes = getattr(loaded, "TITLE", unknown), tuple(getattr(loaded, "PROCESSES", ()))
+        panel, wrong = _panel(module, getattr(loaded, "PANEL", None), title, processes)
         return Sector(
-            name, module, getattr(loaded, "TITLE", unknown), None if folder is None else Path(folder),
-            tuple(getattr(loaded, "PROCESSES", ())),
-        )  # fmt: skip
+            name, module, title, None if folder is None else Path(folder), processes, panel=panel, panel_error=wrong
+        )
     except Exception as exc:
         log.error("sector module %s cannot be read", module, exc_info=exc)
         return Sector(name, module, unknown, error=f"{type(exc).__name__}: {exc}")
+
+
+def _panel(
+    module: str, declared: object, title: Text, processes: tuple[Process, ...]
+) -> tuple[Panel | None, str | None]:
+    """The panel of a sector, None where it has no processes; and what is wrong with the one that is declared."""
+    wrong = None
+    if declared is not None:
+        try:
+            if not isinstance(declared, Panel):
+                raise TypeError(f"PANEL is no Panel but {type(declared).__name__}")
+            check_panel(declared, processes)
+            return declared, None
+        except (TypeError, ValueError) as exc:
+            wrong = str(exc)
+            log.error("panel of sector module %s cannot be shown: %s", module, exc)
+    return (panel_of(title, processes) if processes else None), wrong
 
 
 @cache
