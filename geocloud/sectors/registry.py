@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["GROUP", "HOUSE", "Sector", "definitions", "find", "layer_ids", "processes", "published", "sectors"]
 
 GROUP = "geocloud.sectors"
-HOUSE = ("culture", "grids")
+HOUSE = ("culture", "grids", "water")
 """Sectors that come with the house: packages of the same name beside this file."""
 log = logging.getLogger(__name__)
 
