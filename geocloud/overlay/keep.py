@@ -31,8 +31,8 @@ Progress = Callable[[float], None]
 Ints = NDArray[np.int64]
 
 _LOCK_CLASS = 0x6765_6F03
-# Features stamped at a time: some 40 MB of columns.
-_BATCH = 200_000
+# Features stamped at a time: some 200 MB while it lasts. A point takes far less than a shape with its corners.
+_POINTS, _BATCH = 1_000_000, 200_000
 # More features than this, and this share of a layer, are stamped as a whole.
 _SOME_MAX, _SOME_SHARE = 200_000, 0.5
 # Features for which zones near them are asked for; for more, all zones are read.
@@ -285,7 +285,8 @@ def _all(cur: Any, layer_id: str, layer: _Layer, zones: dict[str, Zones], at: An
     cur.execute(f"SELECT coalesce(min(fid), 0), coalesce(max(fid), 0) FROM {table(layer_id)}")
     low, high = cur.fetchone()
     # As many numbers as a batch may have rows; more where numbers have great gaps.
-    step = max(_BATCH, (high - low) // max(1, 4 * layer.rows // _BATCH))
+    most = _POINTS if layer.points else _BATCH
+    step = max(most, (high - low) // max(1, 4 * layer.rows // most))
     ends = [*range(low + step - 1, high, step), 2**63 - 1]
     count, first = 0, 0
     for k, last in enumerate(ends):
