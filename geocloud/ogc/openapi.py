@@ -19,6 +19,7 @@ from geocloud.ogc import (
     openapi_qgis,
     openapi_search,
     openapi_sensing,
+    openapi_stamps,
     openapi_styles,
     openapi_tiles,
     openapi_versions,
@@ -104,6 +105,7 @@ def _paths(ctx: Context) -> Document:
         **openapi_qgis.paths(ctx),
         **openapi_search.paths(ctx),
         **openapi_sensing.paths(ctx),
+        **openapi_stamps.paths(ctx),
         **openapi_styles.paths(ctx),
         **openapi_tiles.paths(ctx),
     }

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
+import psycopg2
 import psycopg2.extensions
 from numpy.typing import NDArray
 
@@ -35,6 +36,7 @@ _LOCK_CLASS = 0x6765_6F03
 _POINTS, _BATCH = 1_000_000, 200_000
 # More features than this, and this share of a layer, are stamped as a whole.
 _SOME_MAX, _SOME_SHARE = 200_000, 0.5
+_HOLD_MS, _HOLD_TRIES = 1_000, 30
 # Features for which zones near them are asked for; for more, all zones are read.
 _NEAR_MAX = 5_000
 
@@ -156,6 +158,8 @@ def bring_up_to_date(
             return Outcome(layer_id, "busy")
         try:
             done = _some(cur, layer_id, shelf)
+            if done is not None and done.how == "busy":
+                conn.rollback()
             if done is None:
                 conn.rollback()
                 done = _whole(conn, cur, layer_id, shelf, progress or (lambda _: None))
@@ -213,8 +217,8 @@ def _some(cur: Any, layer_id: str, shelf: ZoneShelf) -> Outcome | None:
         return None
     if all(not z.moved and z.layer_version == layer.version for z in zonings):
         return Outcome(layer_id, "current")
-    # Writers wait from here; whoever reads does not.
-    cur.execute(f"LOCK TABLE {table(layer_id)} IN SHARE MODE")
+    if not _hold(cur, layer_id):
+        return Outcome(layer_id, "busy")
     layer, zonings = _read(cur, layer_id)
     at = _value(cur, "SELECT clock_timestamp()::text", {})
     found = (
@@ -270,13 +274,31 @@ def _whole(
 
     count = _all(cur, layer_id, layer, zones, at, told)
     conn.commit()
-    cur.execute(f"LOCK TABLE {table(layer_id)} IN SHARE MODE")
+    for _ in range(_HOLD_TRIES):
+        if _hold(cur, layer_id):
+            break
+        conn.rollback()
+        time.sleep(1)
+    else:
+        return Outcome(layer_id, "busy")
     after, _ = _read(cur, layer_id)
     end = _value(cur, "SELECT clock_timestamp()::text", {})
     fids = _fids(cur, touched(layer_id), {"believed": layer.stamp, "was_at": at, "at": end})
     count += _renew(cur, layer_id, fids, zones, end)
     _put_states(cur, layer_id, after, zonings, end, zones_at=at)
     return Outcome(layer_id, "whole", count)
+
+
+def _hold(cur: Any, layer_id: str) -> bool:
+    """Makes writers of the layer wait from here, but not readers; False where one has been writing for long, since all
+    others would wait behind."""
+    try:
+        cur.execute(f"SET LOCAL lock_timeout = {_HOLD_MS}")
+        cur.execute(f"LOCK TABLE {table(layer_id)} IN SHARE MODE")
+        cur.execute("SET LOCAL lock_timeout = 0")
+    except psycopg2.errors.LockNotAvailable:
+        return False
+    return True
 
 
 def _all(cur: Any, layer_id: str, layer: _Layer, zones: dict[str, Zones], at: Any, told: Progress) -> int:

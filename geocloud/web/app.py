@@ -67,6 +67,7 @@ from geocloud.web import (
     search,
     sensing,
     sensing_in,
+    stamps,
     styles,
     tiles,
     times,
@@ -170,6 +171,7 @@ class _Application:
             *qgis.ROUTES,
             *search.ROUTES,
             *sensing.ROUTES,
+            *stamps.ROUTES,
             *styles.ROUTES,
             *(route for route in processes.ROUTES if route[0] not in processes.WRITES),
         ]
