@@ -49,7 +49,7 @@ export function installWho(app) {
 
   function show(/** @type {HTMLElement} */ body, /** @type {Answer | null} */ answer = null) {
     const wrong = answer?.disagreements.length ?? 0;
-    const more = wrong ? app.t(` · ${wrong} 处不一致`, ` · ${wrong} to settle`) : "";
+    const more = wrong ? app.t(` · ${wrong} 处不一致`, ` · ${wrong} to be settled`) : "";
     app.inspector.show({ id: "who", title: app.t("谁负责", "Who is responsible") + more, body, last: true,
       onclose: () => { place = null; } });
   }
