@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Layers laid over each other (叠加分析), measured on the ellipsoid."""
+"""Everything laid over everything (空间叠加): stamps, aggregates and crosswalks of features and zones."""
