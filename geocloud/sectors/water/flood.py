@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from geocloud.geodesy.straight import straight_areas
 from geocloud.rasters.read import Piece
+from geocloud.sectors.water.common import polygons
 
 __all__ = ["Extent", "flood", "joined"]
 
@@ -113,4 +114,4 @@ def _areas(piece: Piece, mask: Mask) -> Any:
     if not piece.crs.is_geographic:
         # Long straight edges of a projection are none in longitude and latitude.
         parts = shapely.segmentize(parts, 20 * max(piece.cell))
-    return shapely.multipolygons(shapely.get_parts(shapely.make_valid(piece.lonlat(parts))))
+    return shapely.multipolygons(polygons(shapely.make_valid(piece.lonlat(parts))))
