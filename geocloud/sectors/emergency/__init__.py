@@ -6,9 +6,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from geocloud.catalogue.spec import Text
+from geocloud.sectors.emergency import allocate, circle, dispatch, sitrep
 
 __all__ = ["LAYERS", "PROCESSES", "TITLE"]
 
 TITLE = Text(zh="应急管理", en="Emergency")
 LAYERS = Path(__file__).parent / "layers"
-PROCESSES = ()
+PROCESSES = (circle.PROCESS, dispatch.PROCESS, allocate.PROCESS, sitrep.PROCESS)
