@@ -110,7 +110,7 @@ def incident_circle(
 
 def surroundings(run: Run, origin: Origin, layer_id: str, radius_m: float, moment: Moment, limit: int) -> list[Any]:
     """The nearest features of a layer within a radius, as (properties, geometry, metres)."""
-    return _rows(run, origin, run.catalogue.layer(layer_id), radius_m, moment, limit)
+    return _rows(run, origin, run.catalogue.layer(layer_id), (radius_m,), moment, limit)[0]
 
 
 def _less(within: Sequence[int], k: int) -> int | None:
@@ -142,49 +142,40 @@ def _of_layer(
         title = {"zh": layer_id, "en": layer_id} if layer is None else title_of(layer)
         return {"layer": layer_id, "title": title, "verdict": "not-judged", "why": why, "within": [], "nearest": []}
     layer = run.catalogue.layer(layer_id)
-    binder = Binder()
-    metres = _metres(binder, origin)
-    box = bind_shape(binder, shapely.box(*zone(origin, edges[-1] * 1.01).bounds))
-    counts = ", ".join(f"count(*) FILTER (WHERE m <= {binder.bind(e, 'float8')})" for e in edges)
-    ((*within,),) = run.rows(
-        f"SELECT {counts} FROM (SELECT {metres} AS m FROM {relation_of(binder, layer, moment)} f "
-        f"WHERE geom && {box}) x",
-        binder,
-    )
-    listed = _rows(run, origin, layer, edges[-1], moment, nearest) if within[-1] else []
+    listed, within = _rows(run, origin, layer, edges, moment, nearest)
     return {
         "layer": layer_id,
         "title": title_of(layer),
         "verdict": "judged",
         "why": None,
-        "within": [int(n) for n in within],
+        "within": within,
         "nearest": [{**told, "distance_m": round(m, 2), "position": list(at)} for told, at, m in listed],
     }
 
 
-def _metres(binder: Binder, origin: Origin) -> str:
-    return f"ST_Distance(geom::geography, {bind_shape(binder, origin.shape)}::geography)"
-
-
 def _rows(
-    run: Run, origin: Origin, layer: Layer, radius_m: float, moment: Moment, limit: int
-) -> list[tuple[dict[str, Any], tuple[float, float], float]]:
+    run: Run, origin: Origin, layer: Layer, edges: Sequence[float], moment: Moment, limit: int
+) -> tuple[list[tuple[dict[str, Any], tuple[float, float], float]], list[int]]:
+    """The nearest features within the last edge, and how many there are within each edge."""
     names = [f.name for f in layer.spec.visible_fields if f.name in _TOLD]
     binder = Binder()
-    metres = _metres(binder, origin)
-    box = bind_shape(binder, shapely.box(*zone(origin, radius_m * 1.01).bounds))
+    metres = f"ST_Distance(geom::geography, {bind_shape(binder, origin.shape)}::geography)"
+    corners = ", ".join(binder.bind(v, "float8") for v in zone(origin, edges[-1] * 1.01).bounds)
     columns = "".join(f", {quote_identifier(n)}" for n in names)
+    counts = "".join(f", count(*) FILTER (WHERE m <= {binder.bind(e, 'float8')}) OVER ()" for e in edges)
     rows = run.rows(
-        f"SELECT * FROM (SELECT {metres} AS m, ST_X(ST_PointOnSurface(geom)), ST_Y(ST_PointOnSurface(geom)), "
-        f"fid{columns} "
-        f"FROM {relation_of(binder, layer, moment)} f WHERE geom && {box}) x "
-        f"WHERE m <= {binder.bind(radius_m, 'float8')} ORDER BY m, fid LIMIT {binder.bind(limit, 'integer')}",
+        f"SELECT fid, m, ST_X(at), ST_Y(at){columns}{counts} FROM (SELECT fid, {metres} AS m, "
+        f"ST_PointOnSurface(geom) AS at{columns} FROM {relation_of(binder, layer, moment)} f "
+        f"WHERE geom && ST_MakeEnvelope({corners}, 4490)) x WHERE m <= {binder.bind(edges[-1], 'float8')} "
+        f"ORDER BY m, fid LIMIT {binder.bind(max(limit, 1), 'integer')}",
         binder,
     )
-    return [
-        ({"fid": r[3], **{n: v for n, v in zip(names, r[4:], strict=True) if v is not None}}, (r[1], r[2]), r[0])
-        for r in rows
+    n = len(names)
+    listed = [
+        ({"fid": r[0], **{k: v for k, v in zip(names, r[4 : 4 + n], strict=True) if v is not None}}, (r[2], r[3]), r[1])
+        for r in rows[:limit]
     ]
+    return listed, [int(v) for v in rows[0][4 + n :]] if rows else [0] * len(edges)
 
 
 def _people(run: Run, zones: Sequence[Any], moment: Moment) -> dict[str, Any]:

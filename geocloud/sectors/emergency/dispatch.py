@@ -4,7 +4,8 @@ need is met."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,9 +19,10 @@ from geocloud.features.moment import NOW
 from geocloud.geodesy.area import ellipsoid
 from geocloud.jobs.model import Input, Output, Process, Results
 from geocloud.jobs.run import Run
-from geocloud.network import route
-from geocloud.network.graph import Graph, ready
+from geocloud.network.around import Around, around
+from geocloud.network.graph import ready
 from geocloud.network.places import SNAP_MAX_M, Place, Point
+from geocloud.network.route import Route
 from geocloud.sectors.emergency.common import (
     CLOSURES_SCHEMA,
     POINT_SCHEMA,
@@ -37,8 +39,8 @@ from geocloud.sectors.emergency.common import (
 
 __all__ = ["PROCESS", "Need", "resource_dispatch"]
 
-# Candidates whose times are asked for together, nearest first.
-_AT_ONCE = 6
+# Times within which everybody is looked for, one after the other until it is enough.
+_WITHIN_S = (300.0, 900.0, 2_700.0, math.inf)
 _STOPPED = ("stopped", "maintenance", "planned")
 QUANTITY_MAX = 10_000_000
 NEEDS_MAX = 10
@@ -56,6 +58,7 @@ class Need:
 
 @dataclass(frozen=True, slots=True)
 class _Candidate:
+    layer: str
     code: str
     told: Mapping[str, Any]
     at: Point
@@ -68,6 +71,7 @@ class _Reached:
     who: _Candidate
     seconds: float
     place: Place
+    number: int
 
 
 def resource_dispatch(
@@ -82,34 +86,35 @@ def resource_dispatch(
 ) -> dict[str, Any]:
     """Teams and stores in the order of their drive time to lon/lat, in seconds along open roads.
 
-    Stores are taken one after the other until every need is met; the order is exact, because whoever is farther as the
-    crow flies than the highest speed of the graph allows could not be earlier. Those without an open road are listed
-    apart (`unreachable`), with the reason; those that were not needed are counted (`not_asked`). Speeds are the table
-    of the network, without lights, traffic or loading. Raises what `geocloud.network.graph.ready` does.
+    Stores are taken one after the other until every need is met. All within a time are asked for, and a longer time if
+    that is not enough, so the order is exact. When nobody was left out, those without an open road are listed
+    apart (`unreachable`), with the reason; else `not_asked` counts who is farther than `within_s`. Speeds are those of
+    the network's table, without lights, traffic or loading. Raises what `geocloud.network.graph.ready` does.
     """
     refuse_outside(run, NOW, shapely.Point(lon, lat), "point")
     graph = ready(run)
     target = (lon, lat)
     needs = _with_units(run, needs)
-    stores, squads = _stores(run, target, needs), _squads(run, target, team_kinds)
-    by_store = _ranked(run, graph, target, stores, closures, lambda found: _is_met(needs, found))
-    by_team = _ranked(run, graph, target, squads, closures, lambda found: len(found) >= teams) if teams else _Ranked()
-    met = [_met(need, by_store.found) for need in needs]
-    chosen = [r for r in by_store.found if any(r.who.code in m["codes"] for m in met)]
-    ways = _ways(run, target, [*chosen, *by_team.found[:teams]], closures) if routes else {}
+    stores, squads = _stores(run, target, needs), _squads(run, target, team_kinds) if teams else []
+    found = _ranked(run, target, [*stores, *squads], closures, lambda reached: _is_enough(reached, needs, teams))
+    by_store = [r for r in found.reached if r.who.layer == STORES]
+    by_team = [r for r in found.reached if r.who.layer == TEAMS][:teams]
+    met = [_met(need, by_store) for need in needs]
+    chosen = [r for r in by_store if any(r.who.code in m["codes"] for m in met)]
+    ways = found.routes(run, [*chosen, *by_team]) if routes else {}
     return {
         "at": beijing(now_of(run)),
         "target": {"type": "Point", "coordinates": [lon, lat]},
-        "verdict": _verdict(run, needs, met, teams, by_team.found),
+        "verdict": _verdict(run, needs, met, teams, by_team),
         "needs": [{k: v for k, v in m.items() if k != "codes"} for m in met],
         "stores": [_told(r, ways, _taken(r, needs, met)) for r in chosen],
-        "teams": [_told(r, ways, None) for r in by_team.found[:teams]],
+        "teams": [_told(r, ways, None) for r in by_team],
         "unreachable": [
-            {"layer": layer, "code": c.code, **c.told, "straight_m": round(c.metres, 1), "why": why}
-            for layer, ranked in ((STORES, by_store), (TEAMS, by_team))
-            for c, why in ranked.lost
+            {"layer": c.layer, "code": c.code, **c.told, "straight_m": round(c.metres, 1), "why": why}
+            for c, why in found.lost
         ],
-        "not_asked": {STORES: by_store.left, TEAMS: by_team.left},
+        "not_asked": {layer: sum(c.layer == layer for c in found.left) for layer in (STORES, TEAMS)},
+        "within_s": found.within_s,
         "not_judged": _not_judged(run, needs, teams),
         "closures": len(closures),
         "network": graph.as_dict(),
@@ -120,42 +125,52 @@ def resource_dispatch(
     }
 
 
-@dataclass(frozen=True, slots=True)
+_Ways = dict[tuple[str, str], tuple[_Reached, Route]]
+
+
+@dataclass(frozen=True)
 class _Ranked:
-    found: Sequence[_Reached] = ()
+    """Who was reached, by time; who cannot be, and why; who was not needed, and the time that all were asked for."""
+
+    reached: Sequence[_Reached] = ()
     lost: Sequence[tuple[_Candidate, str]] = ()
-    left: int = 0
+    left: Sequence[_Candidate] = ()
+    within_s: float | None = None
+    found: Around | None = None
+
+    def routes(self, run: Run, chosen: Sequence[_Reached]) -> _Ways:
+        """The ways of those chosen, by layer and code."""
+        if self.found is None or not chosen:
+            return {}
+        ways = self.found.routes(run, [r.number for r in chosen])
+        return {(r.who.layer, r.who.code): (r, way) for r, way in zip(chosen, ways, strict=True) if way is not None}
 
 
 def _ranked(
     run: Run,
-    graph: Graph,
     target: Point,
     candidates: Sequence[_Candidate],
     closures: Sequence[Mapping[str, Any]],
-    enough: Any,
+    enough: Callable[[Sequence[_Reached]], bool],
 ) -> _Ranked:
-    """Candidates by time until `enough(found)`, which is asked of those whose order nobody left can change."""
-    found: list[_Reached] = []
-    lost: list[tuple[_Candidate, str]] = []
-    done = 0
-    while done < len(candidates):
-        # Nobody left is nearer as the crow flies, and an incident is as far from its road for all of them. A store
-        # may be off its road, which shortens the way by that at most.
-        fastest = max(0.0, candidates[done].metres * 0.999 - 2 * SNAP_MAX_M) / max(graph.fastest["drive"], 1e-9)
-        sure = [r for r in found if r.seconds <= fastest]
-        if done and (enough(sure)):
-            break
-        batch = candidates[done : done + _AT_ONCE]
-        asked = route.costs(run, [c.at for c in batch], [target], "drive", closures)
-        for c, place, seconds in zip(batch, asked.sources, asked.seconds[:, 0].tolist(), strict=True):
-            if np.isfinite(seconds):
-                found.append(_Reached(c, seconds, place))
-            else:
-                lost.append((c, _why(place, asked.targets[0], run.language)))
-        found.sort(key=lambda r: (r.seconds, r.who.code))
-        done += len(batch)
-    return _Ranked(found, lost, len(candidates) - done)
+    """Candidates by time, all within a time that is made longer until `enough(found)` of those within it."""
+    if not candidates:
+        return _Ranked()
+    for seconds in _WITHIN_S:
+        asked = around(run, target, [c.at for c in candidates], seconds, "drive", closures)
+        reached = [
+            _Reached(c, s, place, k)
+            for k, (c, place, s) in enumerate(zip(candidates, asked.others, asked.seconds.tolist(), strict=True))
+            if math.isfinite(s)
+        ]
+        reached.sort(key=lambda r: (r.seconds, r.who.code))
+        here = {r.number for r in reached}
+        rest = [(c, place) for k, (c, place) in enumerate(zip(candidates, asked.others, strict=True)) if k not in here]
+        if math.isinf(seconds):
+            return _Ranked(reached, [(c, _why(p, asked.middle, run.language)) for c, p in rest], (), None, asked)
+        if enough(reached):
+            return _Ranked(reached, (), [c for c, _ in rest], seconds, asked)
+    raise AssertionError("the last time has no end")
 
 
 def _why(place: Place, target: Place, language: str) -> str:
@@ -221,7 +236,7 @@ def _stores(run: Run, target: Point, needs: Sequence[Need]) -> list[_Candidate]:
     for code, name, kind, contact, phone, x, y, item, unit, quantity in rows:
         told = {"name": name, "kind": kind, "contact": contact, "phone": phone}
         held = {(i, u): float(q) for i, u, q in zip(item, unit, quantity, strict=True)}
-        found.append(_Candidate(code, told, (x, y), 0.0, held))
+        found.append(_Candidate(STORES, code, told, (x, y), 0.0, held))
     return _nearest_first(target, found)
 
 
@@ -246,7 +261,7 @@ def _squads(run: Run, target: Point, kinds: Sequence[str]) -> list[_Candidate]:
         binder,
     )
     names = ("name", "kind", "people", "vehicles", "contact", "phone")
-    found = [_Candidate(r[0], dict(zip(names, r[1:7], strict=True)), (r[7], r[8]), 0.0, {}) for r in rows]
+    found = [_Candidate(TEAMS, r[0], dict(zip(names, r[1:7], strict=True)), (r[7], r[8]), 0.0, {}) for r in rows]
     return _nearest_first(target, found)
 
 
@@ -255,11 +270,13 @@ def _nearest_first(target: Point, found: Sequence[_Candidate]) -> list[_Candidat
         return []
     xy = np.array([c.at for c in found])
     metres = ellipsoid().inv(np.full(len(xy), target[0]), np.full(len(xy), target[1]), xy[:, 0], xy[:, 1])[2]
-    out = [_Candidate(c.code, c.told, c.at, float(m), c.stock) for c, m in zip(found, metres, strict=True)]
+    out = [_Candidate(c.layer, c.code, c.told, c.at, float(m), c.stock) for c, m in zip(found, metres, strict=True)]
     return sorted(out, key=lambda c: (c.metres, c.code))
 
 
-def _is_met(needs: Sequence[Need], found: Sequence[_Reached]) -> bool:
+def _is_enough(found: Sequence[_Reached], needs: Sequence[Need], teams: int) -> bool:
+    if sum(r.who.layer == TEAMS for r in found) < teams:
+        return False
     return all(sum(r.who.stock.get((n.item, n.unit or ""), 0.0) for r in found) >= n.quantity for n in needs)
 
 
@@ -307,18 +324,8 @@ def _not_judged(run: Run, needs: Sequence[Need], teams: int) -> list[dict[str, s
     return [{"layer": layer, "why": why} for layer, wanted in asked if wanted and is_empty(run, layer)]
 
 
-_Ways = dict[str, tuple[_Reached, route.Route]]
-
-
-def _ways(run: Run, target: Point, chosen: Sequence[_Reached], closures: Sequence[Mapping[str, Any]]) -> _Ways:
-    if not chosen:
-        return {}
-    found = route.routes(run, [r.who.at for r in chosen], [target], "drive", closures)
-    return {r.who.code: (r, way) for r, way in zip(chosen, found, strict=True) if way is not None}
-
-
 def _told(r: _Reached, ways: _Ways, taken: list[dict[str, Any]] | None) -> dict[str, Any]:
-    way = ways.get(r.who.code)
+    way = ways.get((r.who.layer, r.who.code))
     out: dict[str, Any] = {
         "code": r.who.code, **r.who.told, "seconds": round(r.seconds, 1), "minutes": round(r.seconds / 60, 1),
         "road_m": round(way[1].metres, 1) if way else None, "straight_m": round(r.who.metres, 1),
@@ -329,7 +336,7 @@ def _told(r: _Reached, ways: _Ways, taken: list[dict[str, Any]] | None) -> dict[
     return out
 
 
-def _feature(r: _Reached, way: route.Route) -> dict[str, Any]:
+def _feature(r: _Reached, way: Route) -> dict[str, Any]:
     return {
         "type": "Feature",
         "geometry": shapely.geometry.mapping(shapely.LineString(np.round(shapely.get_coordinates(way.line), 7))),
