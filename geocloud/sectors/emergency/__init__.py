@@ -7,8 +7,9 @@ from pathlib import Path
 
 from geocloud.catalogue.spec import Text
 from geocloud.sectors.emergency import allocate, circle, dispatch, sitrep
+from geocloud.sectors.emergency.panel import PANEL
 
-__all__ = ["LAYERS", "PROCESSES", "TITLE"]
+__all__ = ["LAYERS", "PANEL", "PROCESSES", "TITLE"]
 
 TITLE = Text(zh="应急管理", en="Emergency")
 LAYERS = Path(__file__).parent / "layers"

@@ -159,7 +159,11 @@ def _rows(
     """The nearest features within the last edge, and how many there are within each edge."""
     names = [f.name for f in layer.spec.visible_fields if f.name in _TOLD]
     binder = Binder()
-    metres = f"ST_Distance(geom::geography, {bind_shape(binder, origin.shape)}::geography)"
+    here = bind_shape(binder, origin.shape)
+    metres = f"ST_Distance(geom::geography, {here}::geography)"
+    if origin.is_area:
+        # Edges of what is stored are straight in longitude and latitude, and geodesics pass beside them.
+        metres = f"CASE WHEN ST_Intersects(geom, {here}) THEN 0 ELSE {metres} END"
     corners = ", ".join(binder.bind(v, "float8") for v in zone(origin, edges[-1] * 1.01).bounds)
     columns = "".join(f", {quote_identifier(n)}" for n in names)
     counts = "".join(f", count(*) FILTER (WHERE m <= {binder.bind(e, 'float8')}) OVER ()" for e in edges)

@@ -46,6 +46,7 @@ _LOG_MAX = 500
 _PICTURED = 400
 _ROADS_MAX = 4_000
 _ROADS = ("expressway", "urban_expressway", "trunk", "arterial", "secondary")
+_WORDS = frozenset({"titles", "title", "state_title", "kind_title", "why", "method"})
 _CASUALTIES = ("deaths", "injured", "missing", "evacuated")
 
 
@@ -111,11 +112,18 @@ def sitrep(run: Run, code: str, at: str | None = None, radii_m: Sequence[float] 
         "stores": _with_stock(run, _near(run, origin, STORES, moment), moment),
         "synthetic": circle["synthetic"] or layer.synthetic,
     }
-    document["fingerprint"] = fingerprint({**document, "language": None})
+    document["fingerprint"] = fingerprint(_without_words(document))
     zones = tuple(zone(origin, r) for r in radii)
     return Situation(
         document, origin.shape, zones, _roads(run, zones[-1], moment), _pictured(run, origin, radii, moment)
     )
+
+
+def _without_words(value: Any) -> Any:
+    """A document without what is said in one language, so that both languages have one fingerprint."""
+    if isinstance(value, dict):
+        return {k: _without_words(v) for k, v in value.items() if k not in _WORDS}
+    return [_without_words(v) for v in value] if isinstance(value, list) else value
 
 
 def _log(run: Run, code: str, believed: datetime, moment: Moment) -> list[dict[str, Any]]:

@@ -31,7 +31,7 @@ from geocloud.sectors.emergency.sitrep import Situation
 __all__ = ["report_of"]
 
 _TONES: Mapping[str, Tone] = {
-    "reported": "consent", "confirmed": "consent", "responding": "refuse", "controlled": "note", "closed": "clear",
+    "reported": "consent", "confirmed": "consent", "responding": "consent", "controlled": "note", "closed": "clear",
 }  # fmt: skip
 # Fixed colours of kinds of places on the map; hydrants below the others, hazards above.
 _MARKS: tuple[tuple[str, str], ...] = (
@@ -130,9 +130,8 @@ class _Writer(Words):
         layers = [MapLayer(self.found.roads, Look(line="#c9b98a", width=0.9), self._pick("主要道路", "Main roads"))]
         rings = [z.exterior for z in self.found.zones]
         layers.append(
-            MapLayer(rings, Look(line="#8c2d2d", width=0.9, dash=(4.0, 3.0)),
-                     self._pick("各圈半径 ", "Rings ") + self._radii())
-        )  # fmt: skip
+            MapLayer(rings, Look(line="#8c2d2d", width=0.9, dash=(4.0, 3.0)), self._pick("各圈半径", "Rings"))
+        )
         own = self.d["affected_radius_m"]
         if own is not None:
             k = [r["to_m"] for r in self.d["affected"]["rings"]].index(own)
@@ -140,6 +139,9 @@ class _Writer(Words):
             layers.append(MapLayer([self.found.zones[k]], look, self._pick("影响范围", "Area affected")))
         for layer_id, colour in _MARKS:
             shapes = self.found.points.get(layer_id, [])
+            if layer_id == HYDRANTS:
+                # There are too many of them to be seen farther off.
+                shapes = [p for p in shapes if self._inner().covers(p)]
             if shapes:
                 layers.append(MapLayer(shapes, Look(fill=colour, line="#ffffff", width=0.5), self._layer(layer_id)))
         layers.append(MapLayer([self.found.origin], Look(fill="#111111", line="#ffffff", width=1.0),
@@ -148,9 +150,16 @@ class _Writer(Words):
         dx, dy = (east - west) * 0.06, (north - south) * 0.06
         box = (west - dx, south - dy, east + dx, north + dy)
         return Map(
-            tuple(layers), box, self._pick("事件周边", "Round the incident"), self._moment(self.d["at"]),
+            tuple(layers), box, self._pick("事件周边,各圈半径 ", "Round the incident, rings of ") + self._radii(),
+            self._moment(self.d["at"]),
             synthetic=self.d["synthetic"], height_mm=105.0,
         )  # fmt: skip
+
+    def _inner(self) -> Any:
+        """The area affected as drawn; the innermost ring where nobody has drawn one."""
+        radii = [r["to_m"] for r in self.d["affected"]["rings"]]
+        own = self.d["affected_radius_m"]
+        return self.found.zones[0 if own is None else radii.index(own)]
 
     def _radii(self) -> str:
         return self._pick("、", ", ").join(formats.length(r["to_m"]) for r in self.d["affected"]["rings"])
@@ -180,23 +189,20 @@ class _Writer(Words):
 
     def _affected(self) -> list[Block]:
         affected = self.d["affected"]
-        judged = [f for f in affected["layers"] if f["verdict"] == "judged"]
+        rings = affected["rings"]
         columns = (
-            Column(self._pick("半径内", "Within"), share=0.12),
-            Column(self._pick("人口", "Persons"), "right"),
-            *(Column(self._text(f["title"]), "right") for f in judged),
+            Column(self._pick("半径以内", "Within"), share=0.3),
+            *(Column(formats.length(r["to_m"]), "right", share=0.7 / len(rings)) for r in rings),
         )
         unknown = self._pick("未判定", "not judged")
-        rows = tuple(
-            (
-                formats.length(r["to_m"]),
-                unknown if r["persons_within"] is None else f"{r['persons_within']:,}",
-                *(f"{r['within'][f['layer']]:,}" for f in judged),
-            )
-            for r in affected["rings"]
-        )
+        people = [unknown if r["persons_within"] is None else f"{r['persons_within']:,}" for r in rings]
+        rows = [(self._pick("人口", "Persons"), *people)]
+        for f in affected["layers"]:
+            told = [f"{n:,}" for n in f["within"]] or [unknown] * len(rings)
+            rows.append((self._text(f["title"]), *told))
         out: list[Block] = [
-            Heading(self._pick("影响范围内的人口与设施", "Persons and facilities affected")), Table(columns, rows),
+            Heading(self._pick("影响范围内的人口与设施", "Persons and facilities affected")),
+            Table(columns, tuple(rows)),
         ]  # fmt: skip
         if affected["population"]["method"]:
             out.append(Paragraph(self._pick("人口:", "Persons: ") + affected["population"]["method"], quiet=True))
@@ -238,7 +244,7 @@ class _Writer(Words):
             ("capacity", "可容纳 {:,} 人", "room for {:,}"), ("beds", "床位 {:,}", "{:,} beds"),
             ("pupils", "在校 {:,} 人", "{:,} pupils"),
         ):  # fmt: skip
-            if n.get(key) is not None:
+            if n.get(key):
                 told.append(self._pick(zh, en).format(n[key]))
         return self._pick("，", ", ").join(told)
 
