@@ -14,6 +14,7 @@ from benchmarks.special import (
     history,
     loading,
     memory,
+    parking,
     responsible,
     seeding,
     sensing,
@@ -24,5 +25,5 @@ from benchmarks.special import (
 from benchmarks.special.base import SPECIALS, Context, Special
 
 __all__ = ["SPECIALS", "Context", "Special", "cached", "catalogue", "conflicts", "drivers", "edits", "emergency",
-           "freshness", "gone", "grid_codes", "history", "loading", "memory", "responsible", "seeding", "sensing",
-           "servers", "site_check", "tiles"]  # fmt: skip
+           "freshness", "gone", "grid_codes", "history", "loading", "memory", "parking", "responsible", "seeding",
+           "sensing", "servers", "site_check", "tiles"]  # fmt: skip
