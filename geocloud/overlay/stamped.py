@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Features added up by their stamps (空间标记), in the database: right where the stamps are those of now, and quick.
+
+A table `stamps."theme.layer"` says for each feature in which area it lies whole; what lies across borders has none and
+is left to the exact way. Finer BeiDou cells nest, so coarser levels follow from them by the numbers; H3 cells do not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geocloud.features.binder import quote_identifier
+from geocloud.features.query import PageQuery
+from geocloud.overlay.by import NAMED, By
+from geocloud.overlay.totals import Sums
+
+__all__ = ["Stamped", "column_of", "is_current", "read_stamped"]
+
+_ZONINGS = {layer: {"grid": "unit_grid"}.get(name, name) for name, layer in NAMED.items()}
+_H3 = (8, 10)
+_BEIDOU = 6
+_EXISTS = "SELECT to_regclass('geocloud.stamp_status') IS NOT NULL"
+_CURRENT = "SELECT layer_version FROM geocloud.stamp_status WHERE layer = $1 AND zoning = $2 AND current"
+
+
+@dataclass(frozen=True)
+class Stamped:
+    """Sums of the features that are stamped, by the value of the stamp: a fid or a cell. `rest` is how many have a
+    geometry and no stamp, `shapeless` how many have none."""
+
+    version: int
+    stamps: NDArray[np.int64]
+    sums: Sums
+    rest: int
+    shapeless: int
+
+
+def column_of(by: By) -> tuple[str, str] | None:
+    """Column of stamps and name of the zoning whose state tells whether it is current; None where there is none."""
+    if by.layer is not None:
+        name = _ZONINGS.get(by.layer.id)
+        return None if name is None else (name, name)
+    assert by.grid is not None
+    if by.grid.id == "h3":
+        return (f"h3_{by.level}", "cells") if by.level in _H3 else None
+    return ("beidou", "cells") if by.level <= _BEIDOU else None
+
+
+async def is_current(conn: Any, layer: str, zoning: str) -> int | None:
+    """The layer's version if its stamps are those of now, else None."""
+    if not await conn.fetchval(_EXISTS):
+        return None
+    found = await conn.fetchval(_CURRENT, layer, zoning)
+    return None if found is None else int(found)
+
+
+async def read_stamped(conn: Any, query: PageQuery, column: str, fields: Sequence[str], version: int) -> Stamped:
+    """The features of a question added up by a column of their stamps; points only need no other figure than these."""
+    layer = query.layer
+    stamps = f"stamps.{quote_identifier(layer.id)}"
+    stamp = f"s.{quote_identifier(column)}"
+    narrow = not query.where and not fields
+    if narrow:
+        # Of the narrow table alone.
+        sql = f"SELECT {stamp}, count(*), count(*) FROM {stamps} s GROUP BY 1"
+    else:
+        where = f" WHERE {query.where}" if query.where else ""
+        own = ", ".join(
+            ["t.fid", "t.geom", *(f"t.{quote_identifier(f)}::float8 AS v{i}" for i, f in enumerate(fields))]
+        )
+        parts = [stamp, "count(t.geom)", "count(*)"]
+        for i in range(len(fields)):
+            value = f"CASE WHEN t.geom IS NOT NULL THEN t.v{i} END"
+            parts += [f"count({value})", f"sum({value})", f"min({value})", f"max({value})"]
+        # The condition names columns of the layer alone; stamps have some of the same name.
+        sql = (
+            f"SELECT {', '.join(parts)} FROM (SELECT {own} FROM {layer.table} t{where}) t "
+            f"LEFT JOIN {stamps} s ON s.fid = t.fid GROUP BY 1"
+        )
+    rows = [list(r) for r in await conn.fetch(sql, *query.args)]
+    shapeless = sum(r[2] - r[1] for r in rows)
+    if narrow:
+        shapeless = int(await conn.fetchval(f"SELECT count(*) FROM {layer.table} t WHERE t.geom IS NULL"))
+        for r in rows:
+            if r[0] is None:
+                r[1] -= shapeless
+    known = [r for r in rows if r[0] is not None]
+    rest = sum(r[1] for r in rows if r[0] is None)
+    ordered = [*sorted(known, key=lambda r: r[0]), *([r for r in rows if r[0] is None] or [[None, 0, 0]])]
+    table = [
+        [0.0 if v is None else float(v) for v in [r[1], *r[3:], *[0.0] * (3 + 4 * len(fields) - len(r))]]
+        for r in ordered
+    ]
+    columns = np.array(table, np.float64).T
+    some = np.zeros(len(ordered))
+    sums = Sums(columns[0], some, some, {}, {}, {}, {})
+    for i, f in enumerate(fields):
+        number, total, least, most = columns[1 + 4 * i : 5 + 4 * i]
+        sums.known[f], sums.sum[f] = number, total
+        sums.least[f] = np.where(number > 0, least, np.inf)
+        sums.most[f] = np.where(number > 0, most, -np.inf)
+    return Stamped(version, np.array([r[0] for r in ordered[:-1]], np.int64), sums, rest, shapeless)
