@@ -284,3 +284,10 @@ def test_what_is_hidden_is_as_what_does_not_exist(client: httpx.Client) -> None:
 def test_a_table_is_in_no_area(client: httpx.Client) -> None:
     answer = client.get(f"/collections/{TABLE}/aggregate", params={"by": ZONE})
     assert answer.status_code == 400 and "without geometry" in answer.json()["detail"]
+
+
+def test_a_box_beyond_all_maps_is_refused(client: httpx.Client) -> None:
+    crs = "http://www.opengis.net/def/crs/EPSG/0/4547"
+    params = {"by": ZONE, "bbox": "1e-05,-1.4e34,7.6e212,-1e-122", "bbox-crs": crs}
+    answer = client.get(f"/collections/{DOT}/aggregate", params=params)
+    assert answer.status_code == 400 and answer.json()["parameter"] == "bbox"
