@@ -25,14 +25,14 @@ from geocloud.features.moment import Moment
 from geocloud.features.query import PageQuery
 from geocloud.grids import beidou_index
 from geocloud.grids.columns import PointColumns
+from geocloud.overlay.areas import Zones, cell_zones, layer_zones, too_many_zones, zones_statement
 from geocloud.overlay.assign import Assignment, assign_points, assign_shapes, summed
 from geocloud.overlay.by import By, zoning_moment
 from geocloud.overlay.columns import VERSION_SQL, Columns, fetch_columns
-from geocloud.overlay.keep import Pieces
 from geocloud.overlay.measures import Measure, fields_of
+from geocloud.overlay.pieces import Pieces
 from geocloud.overlay.stamped import Stamped, column_of, is_current, read_stamped
 from geocloud.overlay.totals import Figures, Sums, add_up, closes, figures, merged, total_of
-from geocloud.overlay.zones import Zones, cell_zones, layer_zones, too_many_zones, zones_statement
 from geocloud.settings import WebSettings
 
 __all__ = ["Asked", "Overlay", "Result"]

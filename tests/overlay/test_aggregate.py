@@ -18,7 +18,9 @@ import pyproj
 import pytest
 import shapely
 
-from tests.overlay.conftest import DOT, LAND, LINE, MANY, MIXED, OVERLAP, PAST, TABLE, ZONE, City
+from tests.overlay.areal import DOT, LAND, LINE, MANY, MIXED, OVERLAP, PAST, TABLE, ZONE, City, city, client, server
+
+__all__ = ["city", "client", "server"]
 
 GEOD = pyproj.Geod(a=6378137.0, rf=298.257222101)
 

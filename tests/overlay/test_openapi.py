@@ -10,7 +10,9 @@ from pathlib import Path
 import httpx
 
 from geocloud.web import aggregate
-from tests.overlay.conftest import DOT
+from tests.overlay.areal import DOT, city, client, server
+
+__all__ = ["city", "client", "server"]
 
 CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"
 
