@@ -33,6 +33,7 @@ from geocloud.overlay.measures import Measure, fields_of
 from geocloud.overlay.pieces import Pieces
 from geocloud.overlay.stamped import Stamped, column_of, is_current, read_stamped
 from geocloud.overlay.totals import Figures, Sums, add_up, closes, figures, merged, total_of
+from geocloud.overlay.zonings import stamp_table
 from geocloud.settings import WebSettings
 
 __all__ = ["Asked", "Overlay", "Result"]
@@ -179,7 +180,7 @@ class Overlay:
             if zones is not None:
                 if columns.shapes is not None:
                     return _Located(zones, assign_shapes(columns.shapes, zones.shapes, overlapping=zones.overlapping))
-                return _Located(zones, assign_points(columns.bins, zones.shapes, overlapping=zones.overlapping))
+                return _Located(zones, assign_points(columns.places, zones.shapes, overlapping=zones.overlapping))
             if columns.shapes is None:
                 return _points_by_cells(by, columns, most)
             cells = cell_zones(by, _cells_around(by, columns, most), (_LOOKED_AT + 1) * most)
@@ -248,7 +249,8 @@ class Overlay:
                 rest = await fetch_columns(
                     conn, _unstamped(asked.query, column[0]), fields, self._settings.aggregate_shapes_max
                 )
-        return await asyncio.to_thread(self._of_stamps, asked, zones, stamped, rest, fields)
+        async with self._working:
+            return await asyncio.to_thread(self._of_stamps, asked, zones, stamped, rest, fields)
 
     def _of_stamps(
         self, asked: Asked, zones: Zones | None, stamped: Stamped, rest: Columns | None, fields: Sequence[str]
@@ -283,7 +285,8 @@ def _result(asked: Asked, zones: Zones, sums: Sums, total: Sums, shapeless: int,
     if asked.boxes and zones.by.layer is not None and len(zones):
         near = sums.count[:-1] > 0
         for box in asked.boxes:
-            near |= shapely.intersects(zones.shapes, shapely.box(box.west, box.south, box.east, box.north))
+            # Areas may be prepared, and that is of one thread; the box is not.
+            near |= shapely.intersects(shapely.box(box.west, box.south, box.east, box.north), zones.shapes)
         zones = zones.only(near)
         found = replace(found, zones={k: v[near] for k, v in found.zones.items()})
     return Result(zones, found, difference, shapeless, version, way)
@@ -337,7 +340,7 @@ def _occupied(zones: Zones, found: Assignment) -> _Located:
 def _unstamped(query: PageQuery, column: str) -> PageQuery:
     layer = query.layer
     test = (
-        f't.geom IS NOT NULL AND NOT EXISTS (SELECT FROM stamps."{layer.id}" s '
+        f't.geom IS NOT NULL AND NOT EXISTS (SELECT FROM {stamp_table(layer.id)} s '
         f'WHERE s.fid = t.fid AND s."{column}" IS NOT NULL)'
     )
     return replace(query, where=f"{query.where} AND {test}" if query.where else test)

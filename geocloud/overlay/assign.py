@@ -17,16 +17,15 @@ from numpy.typing import NDArray
 
 from geocloud.geodesy.area import areas, lengths
 from geocloud.geodesy.straight import straight_areas
+from geocloud.overlay.zones import Places
 
-__all__ = ["OUTSIDE", "Assignment", "Bins", "amounts", "assign_points", "assign_shapes", "summed", "together"]
+__all__ = ["OUTSIDE", "Assignment", "amounts", "assign_points", "assign_shapes", "summed", "together"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 OUTSIDE = -1
 """Stands for no area."""
-# Cells of the lookup on a side: a cell of the city is about 200 m wide.
-_SIDE = 512
 # Shares that miss the whole by less are rounding: an area adds up to 1e-12, a geodesic cut in two to some 1e-9.
 _AREA_ROUNDING, _LENGTH_ROUNDING = 1e-9, 1e-7
 _EDGE_DEGREES = 0.01
@@ -61,74 +60,35 @@ def summed(place: Ints, weight: Floats, size: int) -> Floats:
     return np.asarray(np.bincount(place, weight, minlength=size), np.float64)
 
 
-class Bins:
-    """Points in the order of the cells of a lookup, so that those in a box are a few slices."""
-
-    def __init__(self, lon: Floats, lat: Floats) -> None:
-        (self._known,) = np.nonzero(np.isfinite(lon) & np.isfinite(lat))
-        x, y = lon[self._known], lat[self._known]
-        self._west, self._south = (float(x.min()), float(y.min())) if len(x) else (0.0, 0.0)
-        width = float(x.max()) - self._west if len(x) else 0.0
-        height = float(y.max()) - self._south if len(y) else 0.0
-        self._per_x, self._per_y = _SIDE / (width or 1.0), _SIDE / (height or 1.0)
-        column = np.clip(((x - self._west) * self._per_x).astype(np.int32), 0, _SIDE - 1)
-        row = np.clip(((y - self._south) * self._per_y).astype(np.int32), 0, _SIDE - 1)
-        cell = row * np.int32(_SIDE) + column
-        order = np.argsort(cell, kind="stable")
-        self.lon, self.lat, self.row = x[order], y[order], self._known[order]
-        self._starts = np.searchsorted(cell[order], np.arange(_SIDE * _SIDE + 1))
-
-    @property
-    def nbytes(self) -> int:
-        return int(self.lon.nbytes + self.lat.nbytes + 2 * self.row.nbytes + self._starts.nbytes)
-
-    def near(self, west: float, south: float, east: float, north: float) -> Ints:
-        """Places in `lon`, `lat` and `row` of all points in a box and perhaps some around it."""
-        first_row, last_row = self._span(south, north, self._south, self._per_y)
-        first, last = self._span(west, east, self._west, self._per_x)
-        if first_row > last_row or first > last:
-            return np.zeros(0, np.int64)
-        rows = np.arange(first_row, last_row + 1) * _SIDE
-        begin, end = self._starts[rows + first], self._starts[rows + last + 1]
-        size = end - begin
-        return np.repeat(begin - np.concatenate([[0], np.cumsum(size)[:-1]]), size) + np.arange(size.sum())
-
-    @staticmethod
-    def _span(low: float, high: float, origin: float, per: float) -> tuple[int, int]:
-        first, last = np.floor((low - origin) * per), np.floor((high - origin) * per)
-        # A side that holds the last point belongs to the last cell; a cell more covers the rounding.
-        return int(max(0, min(first - 1, _SIDE))), int(min(_SIDE - 1, last + 1))
-
-
-def assign_points(bins: Bins, zones: NDArray[Any], *, overlapping: bool = False) -> Assignment:
+def assign_points(places: Places, zones: NDArray[Any], *, overlapping: bool = False) -> Assignment:
     """Points in areas (polygons, the lowest number first). Without `overlapping` each is in one area at the most."""
     shapely.prepare(zones)
     bounds = shapely.bounds(zones)
-    owner = np.full(len(bins.row), OUTSIDE, np.int64)
+    owner = np.full(len(places.order), OUTSIDE, np.int64)
     more: list[tuple[Ints, int]] = []
     for number, box in enumerate(bounds.tolist()):
         if not np.isfinite(box[0]):
             continue
-        near = bins.near(*box)
+        near = places.around(*box)
         if not overlapping:
             near = near[owner[near] < 0]
         if overlapping:
-            inside = near[shapely.contains_xy(zones[number], bins.lon[near], bins.lat[near])]
+            inside = near[shapely.contains_xy(zones[number], places.x[near], places.y[near])]
             fresh = owner[inside] < 0
             more.append((inside[~fresh], number))
             owner[inside[fresh]] = number
         else:
-            owner[near[shapely.intersects_xy(zones[number], bins.lon[near], bins.lat[near])]] = number
+            owner[near[shapely.intersects_xy(zones[number], places.x[near], places.y[near])]] = number
     if overlapping:
         # On the border of some and in no other: the lowest number, as everywhere.
         for number, box in enumerate(bounds.tolist()):
             if np.isfinite(box[0]):
-                near = bins.near(*box)
+                near = places.around(*box)
                 near = near[owner[near] < 0]
-                owner[near[shapely.intersects_xy(zones[number], bins.lon[near], bins.lat[near])]] = number
-    parts = [Assignment(bins.row.astype(np.int64), owner, np.ones(len(owner)))]
+                owner[near[shapely.intersects_xy(zones[number], places.x[near], places.y[near])]] = number
+    parts = [Assignment(places.order.astype(np.int64), owner, np.ones(len(owner)))]
     parts += [
-        Assignment(bins.row[at].astype(np.int64), np.full(len(at), number), np.ones(len(at)))
+        Assignment(places.order[at].astype(np.int64), np.full(len(at), number), np.ones(len(at)))
         for at, number in more
         if len(at)
     ]
@@ -193,7 +153,7 @@ def _assign_dots(shapes: NDArray[Any], rows: Ints, zones: NDArray[Any], *, overl
     if not len(rows):
         return together([])
     xy, owner = shapely.get_coordinates(shapes[rows], return_index=True)
-    found = assign_points(Bins(xy[:, 0].copy(), xy[:, 1].copy()), zones, overlapping=overlapping)
+    found = assign_points(Places(xy[:, 0].copy(), xy[:, 1].copy()), zones, overlapping=overlapping)
     weight = 1.0 / np.bincount(owner, minlength=len(rows))
     row = owner[found.row]
     # The points of one feature that are in one area are one part of it.

@@ -20,7 +20,8 @@ from geocloud.catalogue.registry import Layer
 from geocloud.errors import TooLarge
 from geocloud.features.binder import quote_identifier
 from geocloud.features.query import PageQuery
-from geocloud.overlay.assign import Bins, amounts
+from geocloud.overlay.assign import amounts
+from geocloud.overlay.zones import Places
 
 __all__ = ["VERSION_SQL", "Columns", "fetch_columns"]
 
@@ -41,10 +42,10 @@ class Columns:
     shapes: NDArray[Any] | None = None
 
     @cached_property
-    def bins(self) -> Bins:
+    def places(self) -> Places:
         """The points in the order of a lookup."""
         assert self.lon is not None and self.lat is not None
-        return Bins(self.lon, self.lat)
+        return Places(self.lon, self.lat)
 
     @cached_property
     def placed(self) -> NDArray[np.bool_]:

@@ -16,15 +16,13 @@ from numpy.typing import NDArray
 
 from geocloud.features.binder import quote_identifier
 from geocloud.features.query import PageQuery
-from geocloud.overlay.by import NAMED, By
+from geocloud.overlay.by import By
 from geocloud.overlay.totals import Sums
+from geocloud.overlay.zonings import BEIDOU_LEVEL, CELLS, H3_RESOLUTIONS, ZONINGS, stamp_table
 
 __all__ = ["Stamped", "column_of", "is_current", "read_stamped"]
 
-_ZONINGS = {layer: {"grid": "unit_grid"}.get(name, name) for name, layer in NAMED.items()}
-_H3 = (8, 10)
-_BEIDOU = 6
-_EXISTS = "SELECT to_regclass('geocloud.stamp_status') IS NOT NULL"
+_BY_LAYER = {z.layer: z.name for z in ZONINGS.values()}
 _CURRENT = "SELECT layer_version FROM geocloud.stamp_status WHERE layer = $1 AND zoning = $2 AND current"
 
 
@@ -43,18 +41,16 @@ class Stamped:
 def column_of(by: By) -> tuple[str, str] | None:
     """Column of stamps and name of the zoning whose state tells whether it is current; None where there is none."""
     if by.layer is not None:
-        name = _ZONINGS.get(by.layer.id)
+        name = _BY_LAYER.get(by.layer.id)
         return None if name is None else (name, name)
     assert by.grid is not None
     if by.grid.id == "h3":
-        return (f"h3_{by.level}", "cells") if by.level in _H3 else None
-    return ("beidou", "cells") if by.level <= _BEIDOU else None
+        return (f"h3_{by.level}", CELLS) if by.level in H3_RESOLUTIONS else None
+    return ("beidou", CELLS) if by.level <= BEIDOU_LEVEL else None
 
 
 async def is_current(conn: Any, layer: str, zoning: str) -> int | None:
     """The layer's version if its stamps are those of now, else None."""
-    if not await conn.fetchval(_EXISTS):
-        return None
     found = await conn.fetchval(_CURRENT, layer, zoning)
     return None if found is None else int(found)
 
@@ -62,7 +58,7 @@ async def is_current(conn: Any, layer: str, zoning: str) -> int | None:
 async def read_stamped(conn: Any, query: PageQuery, column: str, fields: Sequence[str], version: int) -> Stamped:
     """The features of a question added up by a column of their stamps; points only need no other figure than these."""
     layer = query.layer
-    stamps = f"stamps.{quote_identifier(layer.id)}"
+    stamps = stamp_table(layer.id)
     stamp = f"s.{quote_identifier(column)}"
     narrow = not query.where and not fields
     if narrow:
