@@ -1,3 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What lies in what (空间叠加): stamps of features by zone and cell, features added up by areas, and values carried from
-one set of areas to another."""
+"""What lies in what (空间叠加): stamps of features by zone and cell, sums by areas, values carried over."""

@@ -340,7 +340,7 @@ def _occupied(zones: Zones, found: Assignment) -> _Located:
 def _unstamped(query: PageQuery, column: str) -> PageQuery:
     layer = query.layer
     test = (
-        f't.geom IS NOT NULL AND NOT EXISTS (SELECT FROM {stamp_table(layer.id)} s '
+        f"t.geom IS NOT NULL AND NOT EXISTS (SELECT FROM {stamp_table(layer.id)} s "
         f'WHERE s.fid = t.fid AND s."{column}" IS NOT NULL)'
     )
     return replace(query, where=f"{query.where} AND {test}" if query.where else test)
