@@ -196,7 +196,7 @@ class WebSettings(_Group):
     )
     h3_cells_max: int = Field(20_000, ge=1, description="Most H3 cells in an answer; more are refused.")
     aggregate_zones_max: int = Field(
-        20_000, ge=1, description="Most areas that features are added up by in an answer; more are refused."
+        50_000, ge=1, description="Most areas that features are added up by in an answer; more are refused."
     )
     aggregate_points_max: int = Field(
         3_000_000, ge=1, description="Most points that are added up by areas in one answer; more are refused."

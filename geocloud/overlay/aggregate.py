@@ -137,7 +137,11 @@ class Overlay:
 
     async def _exactly(self, asked: Asked) -> Result:
         fields = fields_of(asked.measures)
-        columns = await self._columns(asked, fields)
+        if asked.by.layer is None:
+            columns = await self._columns(asked, fields)
+        else:
+            # The database reads the ones while the others are looked at.
+            columns, _ = await asyncio.gather(self._columns(asked, fields), self.zones(asked.by, asked.moment))
         key = ("located", *self._key(asked), columns.version)
         located: _Located = await self.pieces.get(key, lambda: self._locate(asked, columns))
         if located.zones.by.layer is not None:

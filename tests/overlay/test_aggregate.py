@@ -125,7 +125,7 @@ def test_lines_and_polygons_count_by_their_share(client: httpx.Client, city: Cit
 def test_totals_close(client: httpx.Client, city: City, layer: str, by: str) -> None:
     if (layer, by) == (LAND, "beidou:5"):
         answer = client.get(f"/collections/{layer}/aggregate", params={"by": by})
-        assert answer.status_code == 413 and answer.json()["maximum"] == 20_000
+        assert answer.status_code == 413 and answer.json()["maximum"] == 50_000
         return
     document = ask(client, layer, by=by, measure="count,sum:value")
     totals = document["totals"]

@@ -81,7 +81,7 @@ def forget(urls: Urls) -> None:
     [
         (COMPONENT, "county", "count", {}),
         (COMPONENT, "township", "count,density", {}),
-        (COMPONENT, "village", "count", {"filter": "category LIKE '01%'"}),
+        (COMPONENT, "village", "count", {"filter": "category IS NOT NULL"}),
         (COMPONENT, "grid", "count,mean:position_accuracy_m", {}),
         (COMPONENT, "h3:8", "count", {}),
         (COMPONENT, "h3:10", "count,max:position_accuracy_m", {"filter": "category IS NOT NULL"}),
