@@ -25,7 +25,15 @@ from geocloud.features.moment import Moment
 from geocloud.features.query import PageQuery
 from geocloud.grids import beidou_index
 from geocloud.grids.columns import PointColumns
-from geocloud.overlay.areas import Zones, cell_zones, layer_zones, too_many_zones, zones_statement
+from geocloud.overlay.areas import (
+    LOOKED_AT,
+    Zones,
+    cell_zones,
+    cells_around,
+    layer_zones,
+    too_many_zones,
+    zones_statement,
+)
 from geocloud.overlay.assign import Assignment, assign_points, assign_shapes, summed
 from geocloud.overlay.by import By, zoning_moment
 from geocloud.overlay.columns import VERSION_SQL, Columns, fetch_columns
@@ -37,9 +45,6 @@ from geocloud.overlay.zonings import stamp_table
 from geocloud.settings import WebSettings
 
 __all__ = ["Asked", "Overlay", "Result"]
-
-# Cells of one box, and cells looked at for each that may be told: around lines most of them are empty.
-_BOX_CELLS, _LOOKED_AT = 100, 4
 
 
 @dataclass(frozen=True)
@@ -187,7 +192,7 @@ class Overlay:
                 return _Located(zones, assign_points(columns.places, zones.shapes, overlapping=zones.overlapping))
             if columns.shapes is None:
                 return _points_by_cells(by, columns, most)
-            cells = cell_zones(by, _cells_around(by, columns, most), (_LOOKED_AT + 1) * most)
+            cells = cell_zones(by, cells_around(by, columns.shapes[columns.placed], most), (LOOKED_AT + 1) * most)
             found = _occupied(cells, assign_shapes(columns.shapes, cells.shapes))
             if len(found.zones) > most:
                 raise too_many_zones(by.text, most)
@@ -305,32 +310,6 @@ def _points_by_cells(by: By, columns: Columns, most: int) -> _Located:
     none = int(len(ids) > 0 and int(ids[0]) in (0, -1))
     zones = cell_zones(by, ids[none:], most)
     return _Located(zones, Assignment(rows, zone.reshape(-1).astype(np.int64) - none, np.ones(len(rows))))
-
-
-def _cells_around(by: By, columns: Columns, most: int) -> NDArray[Any]:
-    """Cells that may meet shapes: a box is halved both ways until few cells meet it, and left where no shape does."""
-    assert by.grid is not None and columns.shapes is not None
-    shapes = columns.shapes[columns.placed]
-    found: list[NDArray[Any]] = [by.grid.of_points(np.zeros(0), np.zeros(0), by.level)]
-    if not len(shapes):
-        return found[0]
-    tree, count = shapely.STRtree(shapes), 0
-    boxes = [shapely.total_bounds(shapes).tolist()]
-    while boxes:
-        west, south, east, north = boxes.pop()
-        if not len(tree.query(shapely.box(west, south, east, north), predicate="intersects")):
-            continue
-        try:
-            cells = by.grid.cover((west, south, east, north), by.level, _BOX_CELLS)
-        except TooLarge:
-            x, y = (west + east) / 2, (south + north) / 2
-            boxes += [[west, south, x, y], [x, south, east, y], [west, y, x, north], [x, y, east, north]]
-            continue
-        found.append(cells)
-        count += len(cells)
-        if count > _LOOKED_AT * most or len(boxes) > most:
-            raise too_many_zones(by.text, most)
-    return np.unique(np.concatenate(found))
 
 
 def _occupied(zones: Zones, found: Assignment) -> _Located:

@@ -26,8 +26,15 @@ from geocloud.geodesy.straight import straight_areas
 from geocloud.grids.dggs import Dggs
 from geocloud.overlay.by import By
 
-__all__ = ["Zones", "cell_outlines", "cell_zones", "layer_zones", "too_many_zones", "zones_statement"]
+__all__ = [
+    "LOOKED_AT", "Zones", "cell_outlines", "cell_zones", "cells_around", "layer_zones", "polygons", "too_many_zones",
+    "zones_statement",
+]  # fmt: skip
 
+# Cells of one box: around lines most of them are empty.
+_BOX_CELLS = 100
+LOOKED_AT = 4
+"""Cells looked at for each that may be told."""
 # What two areas share is a sliver of digitizing up to this share of the smaller one.
 _SLIVER = 1e-6
 _DEGREE_DIGITS = 9
@@ -120,7 +127,7 @@ def layer_zones(by: By, rows: Sequence[Any], version: int, most: int) -> Zones:
     areal = shapely.get_dimensions(shapes) == 2
     ids = np.array([r[0] for r in rows], np.int64)[areal]
     codes, names = ([_text(r[k]) for r, some in zip(rows, areal.tolist(), strict=True) if some] for k in (1, 2))
-    shapes = _polygons(shapes[areal])
+    shapes = polygons(shapes[areal])
     overlaps, overlap = _overlaps(shapes)
     return Zones(by, ids, codes, names, shapes, version, int((~areal).sum()), overlap, overlaps)
 
@@ -150,6 +157,31 @@ def cell_outlines(grid: Dggs, cells: NDArray[Any]) -> NDArray[Any]:
     return np.asarray(shapely.polygons(shapely.linearrings(corners, indices=of_ring)), dtype=object)
 
 
+def cells_around(by: By, shapes: NDArray[Any], most: int) -> NDArray[Any]:
+    """Cells that may meet shapes: a box is halved both ways until few cells meet it, and left where no shape does."""
+    assert by.grid is not None
+    found: list[NDArray[Any]] = [by.grid.of_points(np.zeros(0), np.zeros(0), by.level)]
+    if not len(shapes):
+        return found[0]
+    tree, count = shapely.STRtree(shapes), 0
+    boxes = [shapely.total_bounds(shapes).tolist()]
+    while boxes:
+        west, south, east, north = boxes.pop()
+        if not len(tree.query(shapely.box(west, south, east, north), predicate="intersects")):
+            continue
+        try:
+            cells = by.grid.cover((west, south, east, north), by.level, _BOX_CELLS)
+        except TooLarge:
+            x, y = (west + east) / 2, (south + north) / 2
+            boxes += [[west, south, x, y], [x, south, east, y], [west, y, x, north], [x, y, east, north]]
+            continue
+        found.append(cells)
+        count += len(cells)
+        if count > LOOKED_AT * most or len(boxes) > most:
+            raise too_many_zones(by.text, most)
+    return np.unique(np.concatenate(found))
+
+
 def too_many_zones(by: str, most: int) -> TooLarge:
     """What is said where there are more areas than an answer may have."""
     return TooLarge(
@@ -159,7 +191,7 @@ def too_many_zones(by: str, most: int) -> TooLarge:
     )  # fmt: skip
 
 
-def _polygons(shapes: NDArray[Any]) -> NDArray[Any]:
+def polygons(shapes: NDArray[Any]) -> NDArray[Any]:
     """Valid polygons and multipolygons."""
     broken = ~shapely.is_valid(shapes)
     shapes[broken] = shapely.make_valid(shapes[broken])

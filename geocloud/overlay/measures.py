@@ -6,11 +6,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from geocloud.catalogue.registry import Layer
+from geocloud.catalogue.spec import FieldSpec
 from geocloud.errors import InvalidParameter
 from geocloud.features.literals import invalid
 from geocloud.features.params import unknown_property
 
-__all__ = ["OF_FIELD", "PLAIN", "Measure", "fields_of", "read_measures"]
+__all__ = ["OF_FIELD", "PLAIN", "Measure", "fields_of", "number_field", "read_measures"]
 
 PLAIN = ("count", "density", "length", "area")
 OF_FIELD = ("sum", "mean", "min", "max")
@@ -62,6 +63,22 @@ def fields_of(measures: tuple[Measure, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(m.field for m in measures if m.field))
 
 
+def number_field(field: str, layer: Layer, parameter: str) -> FieldSpec:
+    """A field that holds numbers; InvalidParameter for another one. A hidden field is as one that does not exist."""
+    known = {f.name: f for f in layer.spec.queryables}
+    if field not in known:
+        raise unknown_property(field, layer, parameter)
+    if known[field].type not in _NUMBERS:
+        numbers = [f.name for f in known.values() if f.type in _NUMBERS]
+        raise invalid(
+            parameter, f"`{field}` of `{layer.id}` holds {known[field].type}, not numbers.",
+            f"{layer.id} 的字段 {field} 类型为 {known[field].type},不是数值。",
+            f"Fields with numbers: {', '.join(numbers) or 'none'}.", f"数值字段:{'、'.join(numbers) or '无'}。",
+            allowed=numbers,
+        )  # fmt: skip
+    return known[field]
+
+
 def _measure(part: str, layer: Layer) -> Measure:
     kind, colon, field = part.partition(":")
     if kind in PLAIN and not colon:
@@ -75,17 +92,7 @@ def _measure(part: str, layer: Layer) -> Measure:
         return Measure(kind)
     if kind not in OF_FIELD or not colon:
         raise _unknown(part)
-    known = {f.name: f for f in layer.spec.queryables}
-    if field not in known:
-        raise unknown_property(field, layer, "measure")
-    if known[field].type not in _NUMBERS:
-        numbers = [f.name for f in known.values() if f.type in _NUMBERS]
-        raise invalid(
-            "measure", f"`{field}` of `{layer.id}` holds {known[field].type}, not numbers.",
-            f"{layer.id} 的字段 {field} 类型为 {known[field].type},不是数值。",
-            f"Fields with numbers: {', '.join(numbers) or 'none'}.", f"数值字段:{'、'.join(numbers) or '无'}。",
-            allowed=numbers,
-        )  # fmt: skip
+    number_field(field, layer, "measure")
     return Measure(kind, field)
 
 

@@ -7,6 +7,7 @@ is left to the exact way. Finer BeiDou cells nest, so coarser levels follow from
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -60,10 +61,9 @@ async def read_stamped(conn: Any, query: PageQuery, column: str, fields: Sequenc
     layer = query.layer
     stamps = stamp_table(layer.id)
     stamp = f"s.{quote_identifier(column)}"
-    narrow = not query.where and not fields
-    if narrow:
-        # Of the narrow table alone.
-        sql = f"SELECT {stamp}, count(*), count(*) FROM {stamps} s GROUP BY 1"
+    if not query.where and not fields and layer.spec.geometry == "point":
+        # Of the narrow table alone; a point without a cell has no position.
+        sql = f"SELECT {stamp}, count(s.h3_8), count(*) FROM {stamps} s GROUP BY 1"
     else:
         where = f" WHERE {query.where}" if query.where else ""
         own = ", ".join(
@@ -78,26 +78,26 @@ async def read_stamped(conn: Any, query: PageQuery, column: str, fields: Sequenc
             f"SELECT {', '.join(parts)} FROM (SELECT {own} FROM {layer.table} t{where}) t "
             f"LEFT JOIN {stamps} s ON s.fid = t.fid GROUP BY 1"
         )
-    rows = [list(r) for r in await conn.fetch(sql, *query.args)]
-    shapeless = sum(r[2] - r[1] for r in rows)
-    if narrow:
-        shapeless = int(await conn.fetchval(f"SELECT count(*) FROM {layer.table} t WHERE t.geom IS NULL"))
-        for r in rows:
-            if r[0] is None:
-                r[1] -= shapeless
-    known = [r for r in rows if r[0] is not None]
-    rest = sum(r[1] for r in rows if r[0] is None)
-    ordered = [*sorted(known, key=lambda r: r[0]), *([r for r in rows if r[0] is None] or [[None, 0, 0]])]
-    table = [
-        [0.0 if v is None else float(v) for v in [r[1], *r[3:], *[0.0] * (3 + 4 * len(fields) - len(r))]]
-        for r in ordered
-    ]
-    columns = np.array(table, np.float64).T
-    some = np.zeros(len(ordered))
-    sums = Sums(columns[0], some, some, {}, {}, {}, {})
+    rows = await conn.fetch(sql, *query.args)
+    return await asyncio.to_thread(_gathered, rows, fields, version)
+
+
+def _gathered(rows: Sequence[Any], fields: Sequence[str], version: int) -> Stamped:
+    """Rows of stamp, features with a geometry, features, and for each field number, sum, least and greatest."""
+    width = 3 + 4 * len(fields)
+    table = np.array([tuple(r)[1:] for r in rows], dtype=np.float64).reshape(-1, width - 1)
+    bare = np.array([r[0] is None for r in rows], bool)
+    stamps = np.array([r[0] for r in rows if r[0] is not None], np.int64)
+    order = np.argsort(stamps)
+    # What has no stamp comes last, also where there is nothing of it.
+    last = table[bare] if bare.any() else np.zeros((1, width - 1))
+    columns = np.concatenate([table[~bare][order], last]).T
+    none = np.zeros(columns.shape[1])
+    sums = Sums(columns[0], none, none, {}, {}, {}, {})
     for i, f in enumerate(fields):
-        number, total, least, most = columns[1 + 4 * i : 5 + 4 * i]
-        sums.known[f], sums.sum[f] = number, total
-        sums.least[f] = np.where(number > 0, least, np.inf)
-        sums.most[f] = np.where(number > 0, most, -np.inf)
-    return Stamped(version, np.array([r[0] for r in ordered[:-1]], np.int64), sums, rest, shapeless)
+        number, total, least, most = columns[2 + 4 * i : 6 + 4 * i]
+        some = number > 0
+        sums.known[f], sums.sum[f] = number, np.where(some, total, 0.0)
+        sums.least[f], sums.most[f] = np.where(some, least, np.inf), np.where(some, most, -np.inf)
+    shapeless = int((columns[1] - columns[0]).sum())
+    return Stamped(version, stamps[order], sums, int(columns[0][-1]), shapeless)
