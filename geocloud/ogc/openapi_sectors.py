@@ -33,8 +33,9 @@ def paths(ctx: Context) -> Document:
     ask = _object(
         {
             "input": string,
-            "pick": {"type": "string", "enum": ["point", "line", "area", "box"]},
-            "codes": string, "layer": string, "field": string, "title": text,
+            "pick": {"type": "string", "enum": ["point", "line", "area", "box", "period"]},
+            "codes": string, "words": {"type": "object", "additionalProperties": text}, "layer": string,
+            "field": string, "title": text,
         },
         "input",
     )  # fmt: skip

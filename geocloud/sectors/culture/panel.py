@@ -12,8 +12,8 @@ __all__ = ["PANEL"]
 
 _ON = Function(
     "culture-on",
-    asks=(Ask("point", pick="point"), Ask("radius_m"), Ask("datetime"), Ask("category", codes="event_kind"),
-          Ask("free")),
+    asks=(Ask("point", pick="point"), Ask("radius_m"), Ask("datetime", pick="period"),
+          Ask("category", codes="event_kind"), Ask("free")),
     layers=(EVENTS, VENUES),
     rows="events",
     columns=(

@@ -85,7 +85,7 @@ export function installInspector(app) {
   }
 
   app.map.on("click", async (/** @type {any} */ event) => {
-    if (app.strip.takesClicks() || event.defaultPrevented) return;
+    if (app.strip.takesClicks(event) || event.defaultPrevented) return;
     const { x, y } = event.point;
     // Beyond the divider of a split view lies another map, perhaps of another date.
     const side = app.split?.at(x) ?? { map: app.map, layers: app.visible(), date: null };
