@@ -31,6 +31,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "keys": ("Make, list and revoke keys for editing over HTTP", "生成、列出、吊销在线编辑的密钥"),
     "plans": ("Check, compare and use plans", "规划的检查、比对与应用"),
     "grids": ("Check and make unit grids, and read grid codes", "单元网格的检查与划分,网格编码的换算"),
+    "network": ("Make the road graph", "生成路网"),
     "process": ("List, show and run processes", "列出、查看、运行处理"),
     "sector": ("List sectors and begin one of your own", "列出行业模块、新建模块"),
     "jobs": ("List, show and call off jobs", "列出、查看、取消作业"),

@@ -20,7 +20,7 @@ from geocloud.catalogue.publish import read_catalogue
 from geocloud.catalogue.registry import Layer
 from geocloud.catalogue.spec import LayerSpec
 from geocloud.db.pool import connect
-from geocloud.demo import culture, grids, ground, plan_rows, services
+from geocloud.demo import culture, grids, ground, plan_rows, services, water_sector
 from geocloud.demo.city import City
 from geocloud.demo.columns import Batch
 from geocloud.demo.facts import SIZES, SizeName
@@ -38,7 +38,9 @@ __all__ = ["LAYERS", "Loaded", "clear", "expected", "generate", "load"]
 log = logging.getLogger(__name__)
 
 # In the order they are shown while loading: the map fills from the ground up.
-LAYERS = {**ground.LAYERS, **services.LAYERS, **culture.LAYERS, **plan_rows.LAYERS, **grids.LAYERS}
+LAYERS = {
+    **ground.LAYERS, **services.LAYERS, **culture.LAYERS, **water_sector.LAYERS, **plan_rows.LAYERS, **grids.LAYERS,
+}  # fmt: skip
 TITLE_ZH, TITLE_EN = "合成示例城市(非真实数据)", "Synthetic demo city (not real data)"
 LICENCE = "CC0-1.0"
 _COPY_BLOCK = 1 << 20
@@ -204,6 +206,7 @@ def _write(cur: Any, spec: LayerSpec, size: SizeName, progress: Progress) -> int
     except NotPossible as exc:
         raise _busy(spec.id) from exc
     _amend(cur, spec, amendments(size, spec.id))
+    _amend(cur, spec, water_sector.amendments([_city(size, n) for n in range(SIZES[size].cities)], spec.id))
     cur.execute(
         "INSERT INTO geocloud.load (layer, source_id, file_name, version, report) "
         "SELECT %s, %s, 'geocloud demo', version, %s FROM geocloud.layer_state WHERE layer = %s",
@@ -214,10 +217,11 @@ def _write(cur: Any, spec: LayerSpec, size: SizeName, progress: Progress) -> int
 
 
 def _amend(cur: Any, spec: LayerSpec, amended: Sequence[Amendment]) -> None:
-    """Gives amended features the part of their life before the day of the amendment."""
+    """Gives amended features, which are named by the layer's key, the part of their life before the day of the
+    amendment."""
     portion = sql.Identifier("history", f"{spec.id}:portion")
-    statement = sql.SQL("SELECT {}(fid, '-infinity', %s, %s, NULL) FROM {} WHERE bsm = %s").format(
-        portion, sql.Identifier(spec.theme, spec.name)
+    statement = sql.SQL("SELECT {}(fid, '-infinity', %s, %s, NULL) FROM {} WHERE {} = %s").format(
+        portion, sql.Identifier(spec.theme, spec.name), sql.Identifier(spec.key[0])
     )
     for a in amended:
         cur.execute(statement, (f"{a.day.isoformat()}T00:00:00+08:00", Json(a.before), a.bsm))

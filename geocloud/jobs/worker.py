@@ -32,7 +32,7 @@ from geocloud.errors import DatabaseError, GeocloudError, JobFailed, UnknownProc
 from geocloud.jobs.job import Job
 from geocloud.jobs.model import Blob, Process
 from geocloud.jobs.queue import Queue, Row
-from geocloud.jobs.run import open_run
+from geocloud.jobs.run import run_process
 from geocloud.settings import Settings
 
 __all__ = ["Links", "supervise"]
@@ -240,9 +240,10 @@ def _answer(
             todo_en="Run the same version and modules on all machines.", todo_zh="请在各机器上安装相同的版本与模块。",
         )  # fmt: skip
     inputs = orjson.loads(job.inputs)
-    writer = links.writer if process.writes(inputs) is not None else None
-    with open_run(settings, links.reader, language=job.language, progress=progress, writer_url=writer) as run:
-        results = process.run(run, inputs, frozenset(job.outputs))
+    results = run_process(
+        process, settings, inputs, frozenset(job.outputs), reader_url=links.reader, writer_url=links.writer,
+        language=job.language, progress=progress,
+    )  # fmt: skip
     rows: list[Row] = []
     fingerprint = None
     for output in process.outputs:

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which sectors there are: those of the house and those of packages that name themselves `geocloud.sectors`; and what
-they lay over the core, layers and processes."""
+they lay over the core, layers, processes and forms of messages."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -15,17 +15,19 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from geocloud.catalogue.spec import NOT_LAYERS, CodeList, LayerSpec, Text, read_layers
-from geocloud.errors import CatalogueError, UnknownProcess
-from geocloud.sectors.panel import Panel, check_panel, panel_of
+            name, module, title, None if folder is None else Path(folder), processes, panel=panel, panel_error=wrong,
+            forms=MappingProxyType(dict(getattr(loaded, "FORMS", {}))),
+        )  # fmt: skip
 
 if TYPE_CHECKING:
     from geocloud.jobs.model import Process
+    from geocloud.sensing.forms import Form
     from geocloud.settings import CitySettings
 
-__all__ = ["GROUP", "HOUSE", "Sector", "definitions", "find", "layer_ids", "processes", "published", "sectors"]
+__all__ = ["GROUP", "HOUSE", "Sector", "definitions", "find", "form", "layer_ids", "processes", "published", "sectors"]
 
 GROUP = "geocloud.sectors"
-HOUSE = ("culture", "grids")
+HOUSE = ("culture", "grids", "parking", "water")
 """Sectors that come with the house: packages of the same name beside this file."""
 log = logging.getLogger(__name__)
 
@@ -41,8 +43,12 @@ class Sector:
     layers: Path | None = None
     processes: tuple[Process, ...] = ()
     error: str | None = None
+<<<<<<< HEAD
     panel: Panel | None = None
     panel_error: str | None = None
+=======
+    forms: Mapping[str, Form] = field(default_factory=dict)
+>>>>>>> 21cff86c8976763fe3eff4c09cacfc0c35290d1c
 
 
 @cache
@@ -78,8 +84,14 @@ def _load(name: str, module: str) -> Sector:
         title, processes = getattr(loaded, "TITLE", unknown), tuple(getattr(loaded, "PROCESSES", ()))
         panel, wrong = _panel(module, getattr(loaded, "PANEL", None), title, processes)
         return Sector(
+<<<<<<< HEAD
             name, module, title, None if folder is None else Path(folder), processes, panel=panel, panel_error=wrong
         )
+=======
+            name, module, getattr(loaded, "TITLE", unknown), None if folder is None else Path(folder),
+            tuple(getattr(loaded, "PROCESSES", ())), forms=MappingProxyType(dict(getattr(loaded, "FORMS", {}))),
+        )  # fmt: skip
+>>>>>>> 21cff86c8976763fe3eff4c09cacfc0c35290d1c
     except Exception as exc:
         log.error("sector module %s cannot be read", module, exc_info=exc)
         return Sector(name, module, unknown, error=f"{type(exc).__name__}: {exc}")
@@ -124,6 +136,22 @@ def find(process_id: str) -> Process:
             todo_en=f"There are: {', '.join(known)}.", todo_zh=f"现有:{'、'.join(known)}。", allowed=list(known),
         )  # fmt: skip
     return known[process_id]
+
+
+def form(name: str) -> Form:
+    """How messages of a form are read; InvalidParameter where no sector knows it."""
+    known: dict[str, Form] = {}
+    for sector in sectors().values():
+        for one, read in sector.forms.items():
+            if known.setdefault(one, read) is not read:
+                log.error("message form %s is taken: that of %s is left out", one, sector.module)
+    if name not in known:
+        raise InvalidParameter(
+            f"There is no form of messages `{name[:60]}`.", f"没有报文格式 {name[:60]}。",
+            todo_en=f"There are: {', '.join(sorted(known))}.", todo_zh=f"现有:{'、'.join(sorted(known))}。",
+            parameter="form", allowed=sorted(known),
+        )  # fmt: skip
+    return known[name]
 
 
 def definitions(city: CitySettings) -> tuple[dict[str, LayerSpec], dict[str, CodeList]]:
