@@ -15,9 +15,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from geocloud.catalogue.spec import NOT_LAYERS, CodeList, LayerSpec, Text, read_layers
-            name, module, title, None if folder is None else Path(folder), processes, panel=panel, panel_error=wrong,
-            forms=MappingProxyType(dict(getattr(loaded, "FORMS", {}))),
-        )  # fmt: skip
+from geocloud.errors import CatalogueError, InvalidParameter, UnknownProcess
+from geocloud.sectors.panel import Panel, check_panel, panel_of
 
 if TYPE_CHECKING:
     from geocloud.jobs.model import Process
@@ -43,12 +42,9 @@ class Sector:
     layers: Path | None = None
     processes: tuple[Process, ...] = ()
     error: str | None = None
-<<<<<<< HEAD
     panel: Panel | None = None
     panel_error: str | None = None
-=======
     forms: Mapping[str, Form] = field(default_factory=dict)
->>>>>>> 21cff86c8976763fe3eff4c09cacfc0c35290d1c
 
 
 @cache
@@ -84,14 +80,9 @@ def _load(name: str, module: str) -> Sector:
         title, processes = getattr(loaded, "TITLE", unknown), tuple(getattr(loaded, "PROCESSES", ()))
         panel, wrong = _panel(module, getattr(loaded, "PANEL", None), title, processes)
         return Sector(
-<<<<<<< HEAD
-            name, module, title, None if folder is None else Path(folder), processes, panel=panel, panel_error=wrong
-        )
-=======
-            name, module, getattr(loaded, "TITLE", unknown), None if folder is None else Path(folder),
-            tuple(getattr(loaded, "PROCESSES", ())), forms=MappingProxyType(dict(getattr(loaded, "FORMS", {}))),
+            name, module, title, None if folder is None else Path(folder), processes, panel=panel, panel_error=wrong,
+            forms=MappingProxyType(dict(getattr(loaded, "FORMS", {}))),
         )  # fmt: skip
->>>>>>> 21cff86c8976763fe3eff4c09cacfc0c35290d1c
     except Exception as exc:
         log.error("sector module %s cannot be read", module, exc_info=exc)
         return Sector(name, module, unknown, error=f"{type(exc).__name__}: {exc}")
