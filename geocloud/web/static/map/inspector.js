@@ -187,6 +187,7 @@ export function installInspector(app) {
     else if (shown.has("here")) app.inspector.close("here");
     else draw();
   });
+  app.on("readings", () => { if (app.state.get("sel")) follow(); });
   app.on("refresh", (change) => {
     if (read(app.state.get("sel")).some((hit) => hit.collection === change.collection)) follow();
   });

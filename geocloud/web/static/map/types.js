@@ -64,7 +64,7 @@
  * @property {"zh" | "en"} lang
  * @property {boolean} dark
  * @property {(path: string) => string} url Address of a path of this service.
- * @property {(event: "ready" | "lang" | "theme" | "layers" | "select" | "time" | "refresh" | "panel", fn: (data: any) => void) => () => void} on
+ * @property {(event: "ready" | "lang" | "theme" | "layers" | "select" | "time" | "refresh" | "panel" | "readings", fn: (data: any) => void) => () => void} on
  * @property {(event: string, data?: any) => void} emit
  * @property {() => string[]} visible Ids of visible layers in drawing order, the lowest first.
  * @property {{add: (tool: Tool) => {on: () => void, off: () => void, button: HTMLButtonElement}, active: () => string | null, off: () => void, takesClicks: (event?: any) => boolean}} strip
@@ -77,6 +77,8 @@
  * @property {(map: any, options?: {layers?: string[], date?: string | null}) => Promise<() => void>} styleFor
  * @property {import("./view.js").MapView} view
  * @property {{set: (zh: string, en: string) => void}} [table]
+ * @property {{has: (id: string) => boolean, card: (id: string, fid: string) => HTMLElement, control: (id: string) => HTMLElement}} [readings]
+ *   Of layers with datastreams, once it is known which these are.
  * @property {{map: any, at: (x: number) => Side | null}} [split] The second map, and the side a pixel lies on.
  *
  * @typedef {{map: any, layers: string[], date: string | null}} Side What is shown beyond the divider of a split view.
