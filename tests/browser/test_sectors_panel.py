@@ -23,8 +23,11 @@ from tests.web.conftest import run_server
 
 WIDE = (1400, 900)
 AT = "at=13.00/36.45000/115.98000"
-ON, REACH, MAKE = (f"{AT}&sector={x}" for x in ("culture/culture-on", "culture/culture-reach", "grids/grid-generate"))
-YEAR = "2026-01-01T00:00:00+08:00/2027-01-01T00:00:00+08:00"
+TRAIL, REACH, MAKE = (
+    f"{AT}&sector={x}" for x in ("culture/culture-trail", "culture/culture-reach", "grids/grid-generate")
+)
+HERE = {"type": "Point", "coordinates": [115.98, 36.45]}
+LONG: dict[str, Any] = {"minutes": 720, "stay_min": 1, "most": 25, "along": "straight"}
 DRAWN = "(await app.map.getSource('tool:sector:rows').getData()).features"
 
 
@@ -32,7 +35,7 @@ def _inputs(**given: Any) -> str:
     return f"sector.in={quote(json.dumps(given))}"
 
 
-EVENTS = f"{ON}&{_inputs(point={'type': 'Point', 'coordinates': [115.98, 36.45]}, radius_m=8000, datetime=YEAR)}"
+WALK = f"{TRAIL}&{_inputs(start=HERE, **LONG)}"
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +67,7 @@ def test_every_function_of_every_sector_is_listed_and_has_a_form(open_map: Open,
     told = httpx.get(f"{base}/sectors").json()["sectors"]
     wanted = [f["process"] for s in told for f in s["functions"]]
     found = page.locator(".sector-function").evaluate_all("all => all.map((b) => b.dataset.process)")
-    assert found == wanted and "culture-on" in wanted
+    assert found == wanted and "culture-trail" in wanted
     for process in wanted:
         page.click(f"[data-process={process}]")
         page.wait_for_selector("[data-act=run]")
@@ -76,48 +79,50 @@ def test_every_function_of_every_sector_is_listed_and_has_a_form(open_map: Open,
 
 
 def test_a_place_picked_on_the_map_is_sent_and_the_answer_is_listed_and_drawn(open_map: Open, base: str) -> None:
-    tab = open_map(f"{ON}&{_inputs(radius_m=8000, datetime=YEAR)}", base=base, size=WIDE)
+    tab = open_map(f"{TRAIL}&{_inputs(**LONG)}", base=base, size=WIDE)
     page = tab.page
     # The place is needed and not given: the next click is taken for it, and identifies nothing.
-    page.wait_for_selector("[data-act=pick-point][aria-pressed=true]")
-    assert "culture.event" in tab.app("app.visible()")
+    page.wait_for_selector("[data-act=pick-start][aria-pressed=true]")
+    assert "facility.culture_venue" in tab.app("app.visible()")
     page.mouse.click(700, 400)
-    page.wait_for_selector("[data-act=pick-point][aria-pressed=false]")
-    place = [float(x) for x in page.input_value("[data-input=point]").split(", ")]
+    page.wait_for_selector("[data-act=pick-start][aria-pressed=false]")
+    place = [float(x) for x in page.input_value("[data-input=start]").split(", ")]
     assert place == pytest.approx(tab.app("app.map.unproject([700 - 304, 400 - 56]).toArray()"), abs=1e-5)
     assert "sel" not in tab.state()
     run(page)
-    events = result(tab, base, "events")
-    assert events["numberReturned"] == len(events["features"]) > 20
+    stops = result(tab, base, "stops")["features"]
+    assert len(stops) == result(tab, base, "trail")["stops"] > 5
     drawn = tab.app(DRAWN)
-    assert [f["geometry"]["coordinates"] for f in drawn] == [f["geometry"]["coordinates"] for f in events["features"]]
-    assert page.inner_text("[data-figure='events/numberReturned'] dd") == str(len(drawn))
-    names = [f["properties"]["name"] for f in events["features"]]
+    assert [f["geometry"]["coordinates"] for f in drawn] == [f["geometry"]["coordinates"] for f in stops]
+    way = tab.app("(await app.map.getSource('tool:sector:others').getData()).features.map((f) => f.geometry.type)")
+    assert way == ["LineString"] * len(stops)
+    assert page.inner_text("[data-figure='trail/stops'] dd") == str(len(drawn))
+    names = [f["properties"]["name"] for f in stops]
     shown = page.locator(".sector-row-name").all_inner_texts()
     assert shown == names[: len(shown)] and len(shown) == min(50, len(names))
     page.wait_for_selector(".sector .badge.wide")
-    assert page.locator(".sector-files a").evaluate_all("all => all.map((a) => a.dataset.output)") == ["events"]
+    files = page.locator(".sector-files a").evaluate_all("all => all.map((a) => a.dataset.output)")
+    assert files == ["trail", "stops", "way"]
 
 
 def test_rows_sort_and_a_click_flies_to_one(open_map: Open, base: str) -> None:
-    tab = open_map(EVENTS, base=base, size=WIDE)
+    tab = open_map(WALK, base=base, size=WIDE)
     page = tab.page
     page.wait_for_selector("[data-act=run]")
     run(page)
-    events = result(tab, base, "events")["features"]
-    page.select_option("[data-act=sort]", "next_opening")
+    stops = result(tab, base, "stops")["features"]
+    page.select_option("[data-act=sort]", "walk_m")
     page.click("[data-act=turn]")
     first = page.locator(".sector-row").first
     number = int(first.get_attribute("data-number") or "-1")
-    latest = max(f["properties"]["next_opening"] for f in events if f["properties"]["next_opening"])
-    assert events[number]["properties"]["next_opening"] == latest
+    assert stops[number]["properties"]["walk_m"] == max(f["properties"]["walk_m"] for f in stops)
     first.click()
     tab.idle()
     assert page.locator(".sector-row").first.get_attribute("aria-pressed") == "true"
-    at = events[number]["geometry"]["coordinates"]
+    at = stops[number]["geometry"]["coordinates"]
     x, y = tab.app("(({x, y}) => [x, y])(app.map.project(x))", at)
     assert 300 < x < 620 and 200 < y < 640, "it lies in the middle of what the panel leaves"
-    assert events[number]["properties"]["name"] in page.inner_text(".sector-popup")
+    assert stops[number]["properties"]["name"] in page.inner_text(".sector-popup")
     # A click on what is drawn marks its row and asks no layer.
     page.click(".sector-popup button")
     page.mouse.click(304 + x, 56 + y)
@@ -125,7 +130,7 @@ def test_rows_sort_and_a_click_flies_to_one(open_map: Open, base: str) -> None:
     assert "sel" not in tab.state()
     again = open_map(page.url.partition("#")[2], base=base, size=WIDE).page
     again.wait_for_selector(".sector-row")
-    assert again.locator(".sector-row").count() == min(50, len(events))
+    assert again.locator(".sector-row").count() == len(stops)
 
 
 def test_rows_without_a_place_are_drawn_where_their_district_is(open_map: Open, base: str) -> None:
@@ -152,7 +157,7 @@ def test_rows_without_a_place_are_drawn_where_their_district_is(open_map: Open, 
 
 
 def test_a_feature_picked_fills_its_code_and_a_refusal_is_said(open_map: Open, base: str, demo_city: Demo) -> None:
-    tab = open_map(MAKE, base=base, size=WIDE, tolerant=True)
+    tab = open_map(MAKE.replace("=13.00", "=14.00"), base=base, size=WIDE, tolerant=True)
     page = tab.page
     page.wait_for_selector("[data-act=run]")
     page.click("[data-act=run]")
@@ -179,9 +184,13 @@ def test_a_run_can_be_called_off(open_map: Open, base: str) -> None:
     tab = open_map(REACH, base=base, size=WIDE)
     page = tab.page
     page.wait_for_selector("[data-act=run]")
+    # A run that takes long: what is asked of it is answered here until it is called off.
+    page.route("**/jobs/*", lambda route: route.fulfill(json={"status": "running", "progress": 40, "message": "量算"})
+               if route.request.method == "GET" else route.continue_())  # fmt: skip
     with page.expect_response(lambda r: r.request.method == "DELETE") as gone:
         page.click("[data-act=run]")
-        page.wait_for_url(lambda url: "sector.job=" in url)
+        page.wait_for_function("document.querySelector('.sector progress')?.value === 40")
+        assert page.inner_text(".sector .plan-running p") == "量算"
         page.click("[data-act=cancel]")
     assert gone.value.json()["status"] == "dismissed"
     assert "sector.job" not in tab.state()
@@ -190,25 +199,25 @@ def test_a_run_can_be_called_off(open_map: Open, base: str) -> None:
 def test_a_process_of_which_nothing_is_declared_gets_a_form_and_an_answer(open_map: Open, base: str) -> None:
     tab = open_map(AT, base=base, size=WIDE)
     page = tab.page
-    plain = {"process": "culture-on", "title": {"zh": "甲", "en": "A"}, "description": {"zh": "乙", "en": "B"},
+    plain = {"process": "culture-trail", "title": {"zh": "甲", "en": "A"}, "description": {"zh": "乙", "en": "B"},
              "asks": [], "layers": [], "missing": ["a.b"], "rows": "", "columns": [], "figures": [],
              "draws": []}  # fmt: skip
     document = {"sectors": [{"name": "plain", "title": plain["title"], "layers": [], "functions": [plain]}]}
     page.route("**/sectors", lambda route: route.fulfill(json=document))
     page.click("[data-tool=sectors]")
-    page.click("[data-process=culture-on]")
+    page.click("[data-process=culture-trail]")
     page.wait_for_selector("[data-act=run]")
     assert page.locator(".sector-view code").inner_text() == "a.b"
-    page.fill("[data-input=point]", "36.45 115.98")
+    page.fill("[data-input=start]", "36.45 115.98")
     page.keyboard.press("Tab")
-    assert page.input_value("[data-input=point]") == "115.98, 36.45"
-    page.fill("[data-input=datetime]", YEAR)
-    page.fill("[data-input=radius_m]", "8000")
+    assert page.input_value("[data-input=start]") == "115.98, 36.45"
+    page.select_option("[data-input=along]", "straight")
+    page.fill("[data-input=minutes]", "600")
     run(page)
-    events = result(tab, base, "events")["features"]
-    assert len(tab.app(DRAWN)) == len(events) > 20
-    assert page.locator(".sector-row").count() == min(50, len(events))
-    assert page.inner_text("[data-figure='events/numberReturned'] dd") == str(len(events))
+    stops = result(tab, base, "stops")["features"]
+    assert len(tab.app(DRAWN)) == len(stops) > 1
+    assert page.locator(".sector-row").count() == len(stops)
+    assert page.inner_text("[data-figure='trail/stops'] dd") == str(len(stops))
 
 
 def test_everything_by_keyboard_alone(open_map: Open, base: str) -> None:
@@ -217,18 +226,21 @@ def test_everything_by_keyboard_alone(open_map: Open, base: str) -> None:
     page.locator("[data-tool=sectors]").first.focus()
     page.keyboard.press("Enter")
     page.wait_for_selector(".sector-function")
-    page.locator("[data-process=culture-on]").focus()
+    page.locator("[data-process=culture-trail]").focus()
     page.keyboard.press("Enter")
     page.wait_for_selector("[data-act=run]")
-    page.locator("[data-act=centre-point]").focus()
+    page.locator("[data-act=centre-start]").focus()
     page.keyboard.press("Enter")
+    page.locator("[data-input=along]").focus()
+    page.keyboard.press("ArrowDown")
+    page.locator("[data-input=minutes]").fill("600")
     page.locator("[data-act=run]").focus()
     page.keyboard.press("Enter")
     page.wait_for_selector(".sector-head")
     page.keyboard.press("Escape")
     page.wait_for_selector(".sector", state="detached")
     assert not [k for k in tab.state() if k.startswith("sector")]
-    assert "culture.event" not in tab.app("app.visible()"), "what was switched on for it is off again"
+    assert "facility.culture_venue" not in tab.app("app.visible()"), "what was switched on for it is off again"
 
 
 ENGLISH = """() => [...document.querySelectorAll('.sector *')].filter((e) => e.checkVisibility() &&
@@ -251,7 +263,7 @@ def test_words_stand_out_and_are_of_one_language(open_map: Open, base: str, dark
 
 @pytest.mark.parametrize("lang", ["zh", "en"])
 def test_on_a_phone_nothing_is_wider_than_the_screen(open_map: Open, base: str, lang: str) -> None:
-    page = open_map(f"{EVENTS}&lang={lang}", base=base, size=PHONE, has_touch=True).page
+    page = open_map(f"{WALK}&lang={lang}", base=base, size=PHONE, has_touch=True).page
     page.wait_for_selector("[data-act=run]")
     run(page)
     page.wait_for_selector(".sector-row")

@@ -88,7 +88,8 @@ def city(urls: Urls) -> Urls:
             )  # fmt: skip
         for code, lon, lat, hours in VENUES:
             cur.execute(
-                f"INSERT INTO facility.culture_venue (code, name, kind, hours, geom) VALUES (%s, %s, 'museum', %s, {point})",
+                "INSERT INTO facility.culture_venue (code, name, kind, hours, geom) "
+                f"VALUES (%s, %s, 'museum', %s, {point})",
                 (code, code, hours, lon, lat),
             )
     return urls

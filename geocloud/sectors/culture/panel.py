@@ -113,6 +113,7 @@ _TRAIL = Function(
                tones={"straight": "note"}),
     ),
     verdict="open",
+    label="number",
     example={"start": {"type": "Point", "coordinates": [115.98, 36.45]}, "minutes": 240},
 )  # fmt: skip
 

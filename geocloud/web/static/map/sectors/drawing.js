@@ -118,9 +118,10 @@ export class Drawing {
   }
 
   #rows() {
-    const { verdict } = /** @type {Answer} */ (this.#answer);
+    const { verdict, label } = /** @type {Answer} */ (this.#answer);
+    const { lang } = this.#app;
     const features = /** @type {Answer} */ (this.#answer).rows.filter((r) => r.feature && this.#shown(r)).map((r) => ({
-      ...r.feature, properties: { number: r.number, tone: verdict?.tones?.[String(r.values[verdict.name])] ?? "" } }));
+      ...r.feature, properties: { number: r.number, text: label ? valueWords(this.#app, label, at(r.values, label.name, lang)) : "", tone: verdict?.tones?.[String(r.values[verdict.name])] ?? "" } }));
     return { type: "FeatureCollection", features };
   }
 
@@ -183,5 +184,11 @@ export class Drawing {
       { id: `${ROWS}:point:out`, type: "circle", source: ROWS, filter: this.#outFilter("point"), paint: { "circle-radius": 12, "circle-opacity": 0, "circle-stroke-color": accent, "circle-stroke-width": 3 } },
     ];
     for (const layer of layers) map.addLayer(layer);
+    const fonts = map.getStyle().layers.map((/** @type {any} */ x) => x.layout?.["text-font"]).filter(Array.isArray);
+    const font = fonts.find((/** @type {string[]} */ x) => !/italic|oblique/i.test(x[0])) ?? fonts[0];
+    if (!font || !this.#answer.label) return;
+    map.addLayer({ id: `${ROWS}:text`, type: "symbol", source: ROWS, filter: ["!=", ["get", "text"], ""],
+      layout: { "text-font": font, "text-field": ["get", "text"], "text-size": 13, "text-anchor": "bottom", "text-offset": [0, -0.7], "text-allow-overlap": true },
+      paint: { "text-color": dark ? "#e4e9eb" : "#1f2a30", "text-halo-color": halo, "text-halo-width": 2 } });
   }
 }

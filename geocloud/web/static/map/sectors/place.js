@@ -11,7 +11,7 @@ import { Sketch } from "../tools/sketch.js";
  * @typedef {import("./fields.js").Given} Given
  */
 
-const REACH = 6;
+const NEAR = 6;
 const DIGITS = 6;
 
 /** Sketches listen to the map as long as it is there, so one of a name is kept for the next form.
@@ -207,7 +207,9 @@ export function featureField(given, several) {
     const layer = app.layers.get(layerId());
     if (!layer) return;
     const { x, y } = event.point;
-    const [a, b] = [app.map.unproject([x - REACH, y + REACH]), app.map.unproject([x + REACH, y - REACH])];
+    // What has an area is hit where it is clicked; a point is smaller than a finger.
+    const reach = /polygon/.test(layer.geometry) ? 0.01 : NEAR;
+    const [a, b] = [app.map.unproject([x - reach, y + reach]), app.map.unproject([x + reach, y - reach])];
     const query = new URLSearchParams({ limit: "1", bbox: [a.lng, a.lat, b.lng, b.lat].map((v) => v.toFixed(7)).join(",") });
     try {
       const page = await app.fetchJSON(app.url(`${layer.items}?${query}`));
