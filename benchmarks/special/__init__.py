@@ -13,6 +13,7 @@ from benchmarks.special import (
     history,
     loading,
     memory,
+    responsible,
     seeding,
     sensing,
     servers,
@@ -22,5 +23,5 @@ from benchmarks.special import (
 from benchmarks.special.base import SPECIALS, Context, Special
 
 __all__ = ["SPECIALS", "Context", "Special", "cached", "catalogue", "conflicts", "drivers", "edits", "freshness",
-           "gone", "grid_codes", "history", "loading", "memory", "seeding", "sensing", "servers",
+           "gone", "grid_codes", "history", "loading", "memory", "responsible", "seeding", "sensing", "servers",
            "site_check", "tiles"]  # fmt: skip

@@ -21,6 +21,7 @@ from geocloud.ogc import (
     openapi_search,
     openapi_sectors,
     openapi_sensing,
+    openapi_stamps,
     openapi_styles,
     openapi_tiles,
     openapi_versions,
@@ -108,6 +109,7 @@ def _paths(ctx: Context) -> Document:
         **openapi_search.paths(ctx),
         **openapi_sectors.paths(ctx),
         **openapi_sensing.paths(ctx),
+        **openapi_stamps.paths(ctx),
         **openapi_styles.paths(ctx),
         **openapi_tiles.paths(ctx),
     }

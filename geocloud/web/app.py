@@ -69,6 +69,7 @@ from geocloud.web import (
     sectors,
     sensing,
     sensing_in,
+    stamps,
     styles,
     tiles,
     times,
@@ -174,6 +175,7 @@ class _Application:
             *search.ROUTES,
             *sectors.ROUTES,
             *sensing.ROUTES,
+            *stamps.ROUTES,
             *styles.ROUTES,
             *(route for route in processes.ROUTES if route[0] not in processes.WRITES),
         ]
