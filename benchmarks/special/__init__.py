@@ -7,6 +7,7 @@ from benchmarks.special import (
     conflicts,
     drivers,
     edits,
+    emergency,
     freshness,
     gone,
     grid_codes,
@@ -22,6 +23,8 @@ from benchmarks.special import (
 )
 from benchmarks.special.base import SPECIALS, Context, Special
 
-__all__ = ["SPECIALS", "Context", "Special", "cached", "catalogue", "conflicts", "drivers", "edits", "freshness",
+           "freshness", "gone", "grid_codes", "history", "loading", "memory", "seeding", "sensing", "servers",
            "gone", "grid_codes", "history", "loading", "memory", "responsible", "seeding", "sensing", "servers",
+__all__ = ["SPECIALS", "Context", "Special", "cached", "catalogue", "conflicts", "drivers", "edits", "emergency",
+__all__ = ["SPECIALS", "Context", "Special", "cached", "catalogue", "conflicts", "drivers", "edits", "freshness",
            "site_check", "tiles"]  # fmt: skip

@@ -20,7 +20,7 @@ from geocloud.catalogue.publish import read_catalogue
 from geocloud.catalogue.registry import Layer
 from geocloud.catalogue.spec import LayerSpec
 from geocloud.db.pool import connect
-from geocloud.demo import culture, grids, ground, plan_rows, services, water_sector
+from geocloud.demo import culture, emergency, grids, ground, plan_rows, services, water_sector
 from geocloud.demo.city import City
 from geocloud.demo.columns import Batch
 from geocloud.demo.facts import SIZES, SizeName
@@ -39,7 +39,8 @@ log = logging.getLogger(__name__)
 
 # In the order they are shown while loading: the map fills from the ground up.
 LAYERS = {
-    **ground.LAYERS, **services.LAYERS, **culture.LAYERS, **water_sector.LAYERS, **plan_rows.LAYERS, **grids.LAYERS,
+    **ground.LAYERS, **services.LAYERS, **culture.LAYERS, **water_sector.LAYERS, **emergency.LAYERS,
+    **plan_rows.LAYERS, **grids.LAYERS,
 }  # fmt: skip
 TITLE_ZH, TITLE_EN = "合成示例城市(非真实数据)", "Synthetic demo city (not real data)"
 LICENCE = "CC0-1.0"

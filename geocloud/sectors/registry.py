@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["GROUP", "HOUSE", "Sector", "definitions", "find", "form", "layer_ids", "processes", "published", "sectors"]
 
 GROUP = "geocloud.sectors"
-HOUSE = ("culture", "grids", "parking", "water")
+HOUSE = ("culture", "emergency", "grids", "parking", "water")
 """Sectors that come with the house: packages of the same name beside this file."""
 log = logging.getLogger(__name__)
 
