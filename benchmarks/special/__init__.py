@@ -14,6 +14,7 @@ from benchmarks.special import (
     history,
     loading,
     memory,
+    parking,
     responsible,
     seeding,
     sensing,
@@ -23,8 +24,6 @@ from benchmarks.special import (
 )
 from benchmarks.special.base import SPECIALS, Context, Special
 
-           "freshness", "gone", "grid_codes", "history", "loading", "memory", "seeding", "sensing", "servers",
-           "gone", "grid_codes", "history", "loading", "memory", "responsible", "seeding", "sensing", "servers",
 __all__ = ["SPECIALS", "Context", "Special", "cached", "catalogue", "conflicts", "drivers", "edits", "emergency",
-__all__ = ["SPECIALS", "Context", "Special", "cached", "catalogue", "conflicts", "drivers", "edits", "freshness",
-           "site_check", "tiles"]  # fmt: skip
+           "freshness", "gone", "grid_codes", "history", "loading", "memory", "parking", "responsible", "seeding",
+           "sensing", "servers", "site_check", "tiles"]  # fmt: skip
