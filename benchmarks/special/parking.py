@@ -12,6 +12,7 @@ from geocloud import demo
 from geocloud.catalogue.publish import sync
 from geocloud.db.cluster import Urls
 from geocloud.db.pool import connect
+from geocloud.demo.parking_readings import bring_up
 from geocloud.jobs.run import open_run
 from geocloud.network.graph import build
 from geocloud.sectors.parking.near import PROCESS
@@ -33,6 +34,7 @@ def near(context: Context) -> list[Finding]:
         sync(conn, *definitions(settings.city))
     context.say("loading car parks and their readings")
     demo.load(urls.owner, context.ground.size, layers=list(_LAYERS))
+    bring_up(urls.writer)
     context.say("making the road graph")
     build(settings, urls.writer)
     return asked(settings, urls)

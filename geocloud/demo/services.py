@@ -13,6 +13,7 @@ from geocloud.demo.city import City, points
 from geocloud.demo.columns import Batch, choose, day, digits, join, number, pick, sliced, whole
 from geocloud.demo.facts import Floats, Ints, stream
 from geocloud.demo.plots import shares
+from geocloud.demo.relief import ground
 
 __all__ = ["HERITAGE", "LAYERS", "VENUES", "heritage_names", "places", "sized"]
 
@@ -338,7 +339,8 @@ def _hydro(c: City, first: int, xy: Floats, names: pa.Array, columns: dict[str, 
 
 
 def river_gauge(c: City) -> Iterator[Batch]:
-    """Stations along the named rivers; levels are invented, above an assumed datum."""
+    """Stations along the named rivers; levels are invented, most above the datum of 1985, some above an assumed one
+    whose height is known, or is not."""
     rng = c.stream("gauges")
     places, rivers = [], []
     for r in c.waters.rivers:
@@ -348,7 +350,9 @@ def river_gauge(c: City) -> Iterator[Batch]:
                 places.append(at)
                 rivers.append(r.name)
     xy, n = np.array(places), len(places)
-    warning = 28 + 10 * rng.random(n)
+    kind = np.searchsorted(np.cumsum([0.6, 0.25, 0.15]), c.stream("gauge datums").random(n), side="right")
+    zero = np.where(kind == 1, np.round(20 + 5 * rng.random(n), 2), 0.0)
+    warning = ground(c.land, *xy.T) - 1.5 - zero - 12.0 * (kind == 2)
     yield from _hydro(
         c,
         99_900_000,
@@ -361,7 +365,8 @@ def river_gauge(c: City) -> Iterator[Batch]:
             "guarantee_level_m": number(warning + 1.5, 2),
             "left_crest_m": number(warning + 3.2, 2),
             "right_crest_m": number(warning + 3.1, 2),
-            "datum_name": pick(["假定基面"], np.zeros(n, np.int64)),
+            "datum_name": pick(["1985 国家高程基准", "假定基面", "假定基面"], kind),
+            "datum_height_m": pa.array([z if k == 1 else None for k, z in zip(kind, zero, strict=True)], pa.float64()),
             "state": pick(["running"], np.zeros(n, np.int64)),
         },
     )
