@@ -7,12 +7,15 @@ from benchmarks.special import (
     conflicts,
     drivers,
     edits,
+    emergency,
     freshness,
     gone,
     grid_codes,
     history,
     loading,
     memory,
+    parking,
+    responsible,
     seeding,
     sensing,
     servers,
@@ -21,6 +24,6 @@ from benchmarks.special import (
 )
 from benchmarks.special.base import SPECIALS, Context, Special
 
-__all__ = ["SPECIALS", "Context", "Special", "cached", "catalogue", "conflicts", "drivers", "edits", "freshness",
-           "gone", "grid_codes", "history", "loading", "memory", "seeding", "sensing", "servers",
-           "site_check", "tiles"]  # fmt: skip
+__all__ = ["SPECIALS", "Context", "Special", "cached", "catalogue", "conflicts", "drivers", "edits", "emergency",
+           "freshness", "gone", "grid_codes", "history", "loading", "memory", "parking", "responsible", "seeding",
+           "sensing", "servers", "site_check", "tiles"]  # fmt: skip

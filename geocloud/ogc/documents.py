@@ -172,6 +172,8 @@ def _links(ctx: Context, layer: Layer) -> list[Document]:
     ]
     if layer.spec.geometry != "none":
         links.append(link(f"{here}/tiles", f"{REL}tilesets-vector", _JSON, say("矢量瓦片", "Vector tiles")))
+        where = say("所在区划与网格", "Districts and grid cells of features")
+        links.append(link(f"{here}/stamps", "related", _JSON, where))
     if layer.spec.geometry == "point":
         links.append(link(f"{here}/h3", "related", _GEOJSON, say("按 H3 网格统计", "Counted by H3 cells")))
         grids = say("按北斗、H3 网格统计", "Counted by BeiDou and H3 zones")

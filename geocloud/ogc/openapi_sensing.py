@@ -130,7 +130,12 @@ def _post(ctx: Context, parameters: list[Document]) -> Document:
             f"At most {sensing.sensing_readings_max} readings, one transaction; the same batch again changes nothing.",
         ),
         **({"security": [{"bearerKey": []}, {"apiKey": []}]} if ctx.editing else {}),
-        "parameters": [*parameters, _query("unit", say("单位", "Unit"), {"type": "string"}), _LANG],
+        "parameters": [
+            *parameters,
+            _query("unit", say("单位", "Unit"), {"type": "string"}),
+            _query("form", say("报文格式,例如 parking", "Form of messages, such as parking"), {"type": "string"}),
+            _LANG,
+        ],
         "requestBody": {
             "required": True,
             "content": {

@@ -31,6 +31,8 @@ BUCKETS: dict[str, timedelta] = {
     "10m": timedelta(minutes=10), "1h": timedelta(hours=1), "3h": timedelta(hours=3), "6h": timedelta(hours=6),
     "1d": timedelta(days=1),
 }  # fmt: skip
+# When a bucket begins, a whole second, in Beijing time: what sensing.beijing gives, without asking for microseconds.
+_START = "to_char(g.start AT TIME ZONE 'UTC' + interval '8 hours', 'YYYY-MM-DD\"T\"HH24:MI:SS\"+08:00\"')"
 _ORIGIN = "'1999-12-31T16:00:00Z'::timestamptz"
 # The names of flags as JSON, by their number.
 _FLAGS = "(ARRAY[" + ", ".join(
@@ -161,12 +163,12 @@ def bucket_statement(
     condition = "" if flagged else f" WHERE flags & {_DOUBTFUL} = 0"
     if csv:
         text = (
-            "sensing.beijing(g.start) || ',' || coalesce(b.mean::text, '') || ',' || coalesce(b.low::text, '') || ',' "
+            f"{_START} || ',' || coalesce(b.mean::text, '') || ',' || coalesce(b.low::text, '') || ',' "
             "|| coalesce(b.high::text, '') || ',' || coalesce(b.n, 0) || ',' || coalesce(b.flagged, 0)"
         )
     else:
         text = (
-            "'{\"start\":\"' || sensing.beijing(g.start) || '\",\"mean\":' || coalesce(b.mean::text, 'null') || "
+            f"'{{\"start\":\"' || {_START} || '\",\"mean\":' || coalesce(b.mean::text, 'null') || "
             "',\"min\":' || coalesce(b.low::text, 'null') || ',\"max\":' || coalesce(b.high::text, 'null') || "
             "',\"count\":' || coalesce(b.n, 0) || ',\"flagged\":' || coalesce(b.flagged, 0) || '}'"
         )

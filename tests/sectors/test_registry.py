@@ -115,7 +115,7 @@ def test_its_layer_is_published_and_its_process_runs(site: Path, env: dict[str, 
     done = _geocloud(with_it, "process", "run", "fair-ground-count", f"point={POINT}", "distance_m=1000")
     assert json.loads(done.stdout)["count"] == 2
     # A city may leave it out: its layer is retired, and its rows come back with it.
-    for chosen, action in (("culture", "retire"), ("*", "restore")):
+    for chosen, action in ((",".join(registry.HOUSE), "retire"), ("*", "restore")):
         told = json.loads(_geocloud(with_it | {"GEOCLOUD_SECTORS": chosen}, "layers", "sync", "--json").stdout)
         assert {s["layer"] for s in told["steps"]} == {"fair_ground.place"} and told["steps"][0]["action"] == action
     again = _geocloud(with_it, "process", "run", "fair-ground-count", f"point={POINT}", "distance_m=800")

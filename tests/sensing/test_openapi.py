@@ -28,7 +28,7 @@ def test_every_path_is_defined_with_its_parameters(client: httpx.Client) -> None
         assert said == {*names, "f", "lang", *({"datastream"} if "{datastream}" in path else set()),
                         *({"collectionId"} if "collectionId" in path else set())}  # fmt: skip
     said = {p.get("name") or p["$ref"].rsplit("/", 1)[-1] for p in told["/sensing/observations"]["post"]["parameters"]}
-    assert said == {*sensing_in.PARAMETERS, "lang"}
+    assert said == {*sensing_in.PARAMETERS, sensing_in.FORM, "lang"}
 
 
 def test_no_class_of_a_standard_is_declared_for_them(client: httpx.Client) -> None:

@@ -66,7 +66,7 @@
  * @property {(event: string, data?: any) => void} emit
  * @property {() => string[]} visible Ids of visible layers in drawing order, the lowest first.
  * @property {{add: (tool: Tool) => {on: () => void, off: () => void, button: HTMLButtonElement}, active: () => string | null, off: () => void, takesClicks: () => boolean}} strip
- * @property {{show: (card: {id: string, title: string, body: HTMLElement, onclose?: () => void}) => void, close: (id?: string) => void}} inspector
+ * @property {{show: (card: {id: string, title: string, body: HTMLElement, last?: boolean, onclose?: () => void}) => void, close: (id?: string) => void}} inspector
  * @property {{search: HTMLElement, timebar: HTMLElement, print: HTMLElement}} slots
  * @property {(text: string) => void} announce Says a text to screen readers.
  * @property {(problem: unknown, heading?: string) => void} problem Shows an error in words.
