@@ -86,7 +86,7 @@ export function installInspector(app) {
   }
 
   app.map.on("click", async (/** @type {any} */ event) => {
-    if (app.strip.takesClicks() || event.defaultPrevented) return;
+    if (app.strip.takesClicks(event) || event.defaultPrevented) return;
     const { x, y } = event.point;
     // Beyond the divider of a split view lies another map, perhaps of another date.
     const side = app.split?.at(x) ?? { map: app.map, layers: app.visible(), date: null };
@@ -188,6 +188,7 @@ export function installInspector(app) {
     else if (shown.has("here")) app.inspector.close("here");
     else draw();
   });
+  app.on("readings", () => { if (app.state.get("sel")) follow(); });
   app.on("refresh", (change) => {
     if (read(app.state.get("sel")).some((hit) => hit.collection === change.collection)) follow();
   });
