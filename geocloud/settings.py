@@ -25,6 +25,7 @@ __all__ = [
     "IngestSettings",
     "JobSettings",
     "QgisSettings",
+    "RasterSettings",
     "SensingSettings",
     "Settings",
     "SiteSettings",
@@ -405,6 +406,19 @@ class SensingSettings(_Group):
     )
 
 
+class RasterSettings(_Group):
+    """Where rasters such as elevation models lie, and how much of one is read at a time."""
+
+    rasters_dir: Path | None = Field(
+        None,
+        description="Folder of rasters, `<name>.tif` with `<name>.yaml` beside it; `rasters/` in the data folder "
+        "if unset.",
+    )
+    raster_cells_max: int = Field(
+        16_000_000, ge=10_000, description="Most cells of a raster that a process reads; more are refused."
+    )
+
+
 class Settings(_Group):
     """All groups together; made once per application or command."""
 
@@ -419,6 +433,12 @@ class Settings(_Group):
     site: SiteSettings = Field(default_factory=lambda: SiteSettings(), description="Sites.")
     jobs: JobSettings = Field(default_factory=lambda: JobSettings(), description="Jobs.")
     sensing: SensingSettings = Field(default_factory=lambda: SensingSettings(), description="Sensing.")
+    rasters: RasterSettings = Field(default_factory=lambda: RasterSettings(), description="Rasters.")
+
+    @property
+    def rasters_folder(self) -> Path:
+        """Where rasters lie: `rasters_dir`, or the folder in the data folder."""
+        return self.rasters.rasters_dir or self.database.home / "rasters"
 
     @property
     def tile_cache_folder(self) -> Path:

@@ -8,12 +8,15 @@ from benchmarks.special import (
     conflicts,
     drivers,
     edits,
+    emergency,
     freshness,
     gone,
     grid_codes,
     history,
     loading,
     memory,
+    parking,
+    responsible,
     seeding,
     sensing,
     servers,
@@ -23,5 +26,5 @@ from benchmarks.special import (
 from benchmarks.special.base import SPECIALS, Context, Special
 
 __all__ = ["SPECIALS", "Context", "Special", "aggregate", "cached", "catalogue", "conflicts", "drivers", "edits",
-           "freshness", "gone", "grid_codes", "history", "loading", "memory", "seeding", "sensing", "servers",
-           "site_check", "tiles"]  # fmt: skip
+           "emergency", "freshness", "gone", "grid_codes", "history", "loading", "memory", "parking", "responsible",
+           "seeding", "sensing", "servers", "site_check", "tiles"]  # fmt: skip

@@ -173,6 +173,8 @@ def _links(ctx: Context, layer: Layer) -> list[Document]:
     ]
     if layer.spec.geometry != "none":
         links.append(link(f"{here}/tiles", f"{REL}tilesets-vector", _JSON, say("矢量瓦片", "Vector tiles")))
+        where = say("所在区划与网格", "Districts and grid cells of features")
+        links.append(link(f"{here}/stamps", "related", _JSON, where))
         layers = ctx.catalogue.layers
         by = next((n for n, i in NAMED.items() if i in layers and is_zoning(layers[i])), "h3:7")
         links.append(link(f"{here}/aggregate?by={by}", "related", _JSON, say("按分区汇总", "Added up by areas")))

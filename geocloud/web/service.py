@@ -21,6 +21,7 @@ from geocloud.grids.columns import PointColumns
 from geocloud.jobs.desk import Desk
 from geocloud.ogc import Context
 from geocloud.overlay.aggregate import Overlay
+from geocloud.overlay.editing import EditStamper
 from geocloud.search import Places
 from geocloud.sensing.inlet import Inlet
 from geocloud.settings import Settings
@@ -145,7 +146,7 @@ def _editor(settings: Settings, reader: Reader, writer_url: str | None) -> Edito
             todo_en="Start the server with `geocloud up` or `geocloud serve`.",
             todo_zh="请用 `geocloud up` 或 `geocloud serve` 启动服务器。",
         )
-    return Editor(writer_url, reader, settings)
+    return Editor(writer_url, reader, settings, EditStamper(reader))
 
 
 def _secret(settings: Settings) -> bytes:
