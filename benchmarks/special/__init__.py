@@ -17,10 +17,11 @@ from benchmarks.special import (
     sensing,
     servers,
     site_check,
+    stamps,
     tiles,
 )
 from benchmarks.special.base import SPECIALS, Context, Special
 
 __all__ = ["SPECIALS", "Context", "Special", "cached", "catalogue", "conflicts", "drivers", "edits", "freshness",
            "gone", "grid_codes", "history", "loading", "memory", "seeding", "sensing", "servers",
-           "site_check", "tiles"]  # fmt: skip
+           "site_check", "stamps", "tiles"]  # fmt: skip
