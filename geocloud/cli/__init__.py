@@ -37,6 +37,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "jobs": ("List, show and call off jobs", "列出、查看、取消作业"),
     "worker": ("Work on jobs of the queue", "执行排队的作业"),
     "sensing": ("Register devices; load and look over readings", "登记设备,导入与检查读数"),
+    "stamps": ("Show and renew in which district and grid features lie", "查看、更新要素所在区划与网格的标记"),
     "tiles": ("Make and renew archives of vector tiles", "生成、更新矢量瓦片档案"),
     "ogc": ("Write the pygeoapi configuration of the catalogue", "按目录生成 pygeoapi 配置"),
     "doctor": ("Check the machine, the packages, the database and the catalogue", "检查本机、软件包、数据库与目录"),

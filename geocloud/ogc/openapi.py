@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from geocloud import __version__
 from geocloud.ogc import (
+    openapi_aggregate,
     openapi_archives,
     openapi_changes,
     openapi_dggs,
@@ -21,6 +22,7 @@ from geocloud.ogc import (
     openapi_search,
     openapi_sectors,
     openapi_sensing,
+    openapi_stamps,
     openapi_styles,
     openapi_tiles,
     openapi_versions,
@@ -95,6 +97,7 @@ def _paths(ctx: Context) -> Document:
         ),
         f"{one}/items": get.items(),
         f"{one}/items/{{featureId}}": get.item(),
+        **openapi_aggregate.paths(ctx),
         **openapi_archives.paths(ctx),
         **openapi_changes.paths(ctx),
         **openapi_versions.paths(ctx),
@@ -108,6 +111,7 @@ def _paths(ctx: Context) -> Document:
         **openapi_search.paths(ctx),
         **openapi_sectors.paths(ctx),
         **openapi_sensing.paths(ctx),
+        **openapi_stamps.paths(ctx),
         **openapi_styles.paths(ctx),
         **openapi_tiles.paths(ctx),
     }

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
+import psycopg2
 import psycopg2.extensions
 from numpy.typing import NDArray
 
@@ -31,10 +32,11 @@ Progress = Callable[[float], None]
 Ints = NDArray[np.int64]
 
 _LOCK_CLASS = 0x6765_6F03
-# Features stamped at a time: some 40 MB of columns.
-_BATCH = 200_000
+# Features stamped at a time: some 200 MB while it lasts. A point takes far less than a shape with its corners.
+_POINTS, _BATCH = 1_000_000, 200_000
 # More features than this, and this share of a layer, are stamped as a whole.
 _SOME_MAX, _SOME_SHARE = 200_000, 0.5
+_HOLD_MS, _HOLD_TRIES = 1_000, 30
 # Features for which zones near them are asked for; for more, all zones are read.
 _NEAR_MAX = 5_000
 
@@ -156,6 +158,8 @@ def bring_up_to_date(
             return Outcome(layer_id, "busy")
         try:
             done = _some(cur, layer_id, shelf)
+            if done is not None and done.how == "busy":
+                conn.rollback()
             if done is None:
                 conn.rollback()
                 done = _whole(conn, cur, layer_id, shelf, progress or (lambda _: None))
@@ -213,8 +217,8 @@ def _some(cur: Any, layer_id: str, shelf: ZoneShelf) -> Outcome | None:
         return None
     if all(not z.moved and z.layer_version == layer.version for z in zonings):
         return Outcome(layer_id, "current")
-    # Writers wait from here; whoever reads does not.
-    cur.execute(f"LOCK TABLE {table(layer_id)} IN SHARE MODE")
+    if not _hold(cur, layer_id):
+        return Outcome(layer_id, "busy")
     layer, zonings = _read(cur, layer_id)
     at = _value(cur, "SELECT clock_timestamp()::text", {})
     found = (
@@ -270,7 +274,13 @@ def _whole(
 
     count = _all(cur, layer_id, layer, zones, at, told)
     conn.commit()
-    cur.execute(f"LOCK TABLE {table(layer_id)} IN SHARE MODE")
+    for _ in range(_HOLD_TRIES):
+        if _hold(cur, layer_id):
+            break
+        conn.rollback()
+        time.sleep(1)
+    else:
+        return Outcome(layer_id, "busy")
     after, _ = _read(cur, layer_id)
     end = _value(cur, "SELECT clock_timestamp()::text", {})
     fids = _fids(cur, touched(layer_id), {"believed": layer.stamp, "was_at": at, "at": end})
@@ -279,13 +289,26 @@ def _whole(
     return Outcome(layer_id, "whole", count)
 
 
+def _hold(cur: Any, layer_id: str) -> bool:
+    """Makes writers of the layer wait from here, but not readers; False where one has been writing for long, since all
+    others would wait behind."""
+    try:
+        cur.execute(f"SET LOCAL lock_timeout = {_HOLD_MS}")
+        cur.execute(f"LOCK TABLE {table(layer_id)} IN SHARE MODE")
+        cur.execute("SET LOCAL lock_timeout = 0")
+    except psycopg2.errors.LockNotAvailable:
+        return False
+    return True
+
+
 def _all(cur: Any, layer_id: str, layer: _Layer, zones: dict[str, Zones], at: Any, told: Progress) -> int:
     """Stamps every feature valid at a time, range by range; the number of them."""
     relation = plain_now(layer_id) if layer.plain else now(layer_id)
     cur.execute(f"SELECT coalesce(min(fid), 0), coalesce(max(fid), 0) FROM {table(layer_id)}")
     low, high = cur.fetchone()
     # As many numbers as a batch may have rows; more where numbers have great gaps.
-    step = max(_BATCH, (high - low) // max(1, 4 * layer.rows // _BATCH))
+    most = _POINTS if layer.points else _BATCH
+    step = max(most, (high - low) // max(1, 4 * layer.rows // most))
     ends = [*range(low + step - 1, high, step), 2**63 - 1]
     count, first = 0, 0
     for k, last in enumerate(ends):

@@ -8,6 +8,7 @@ that wholly holds it, else in none. All in degrees of EPSG:4490, as plane figure
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -26,6 +27,7 @@ _AREAS = (3, 6)
 _COLLECTION = 7
 # Squares of the lookup along a side, at most; about four points lie in a square.
 _SIDE_MAX, _POINTS_A_SQUARE = 1_024, 4
+_READY_FROM = 64
 
 
 class Places:
@@ -48,20 +50,17 @@ class Places:
         self.order = known[order]
         self.x, self.y = x[self.order], y[self.order]
 
-    def around(self, west: float, south: float, east: float, north: float) -> Ints:
-        """Places (in this order) of the points in the squares that a box touches."""
-        if not len(self.order):
-            return np.zeros(0, np.int64)
-        left, right = (int(v) for v in self._square(np.array([west, east]), self._west, self._wide))
-        low, high = (int(v) for v in self._square(np.array([south, north]), self._south, self._high))
-        rows = np.arange(low, high + 1) * self._side
-        begin, end = self._starts[rows + left], self._starts[rows + right + 1]
-        sizes = end - begin
-        total = int(sizes.sum())
-        if not total:
-            return np.zeros(0, np.int64)
-        at: Ints = np.arange(total) + np.repeat(begin - (np.cumsum(sizes) - sizes), sizes)
-        return at
+    def around(self, bounds: Floats) -> Iterator[Ints]:
+        """For each box (west, south, east, north) the places, in this order, of points in the squares it touches."""
+        columns = self._square(bounds[:, [0, 2]], self._west, self._wide)
+        rows = self._square(bounds[:, [1, 3]], self._south, self._high)
+        for (left, right), (low, high) in zip(columns.tolist(), rows.tolist(), strict=True):
+            line = np.arange(low, high + 1) * self._side
+            begin = self._starts[line + left]
+            sizes = self._starts[line + right + 1] - begin
+            ends = np.cumsum(sizes)
+            at: Ints = np.arange(ends[-1]) + np.repeat(begin - (ends - sizes), sizes)
+            yield at
 
     def _square(self, values: Floats, first: float, size: float) -> Ints:
         return np.clip((values - first) / size, 0, self._side - 1).astype(np.int64)
@@ -97,16 +96,19 @@ class Zones:
         found = np.full(places.count, NONE, np.int64)
         if not len(places.order) or not len(self):
             return found
-        bounds = shapely.bounds(self.shapes).tolist()
         ordered = np.full(len(places.order), NONE, np.int64)
         # The lowest number comes last, and stays.
-        for k in range(len(self) - 1, -1, -1):
-            at = places.around(*bounds[k])
+        backwards = slice(None, None, -1)
+        shapes, fids = self.shapes[backwards], self.fids[backwards].tolist()
+        for shape, fid, at in zip(shapes, fids, places.around(shapely.bounds(shapes)), strict=True):
             if len(at):
-                shape = self.shapes[k]
-                shapely.prepare(shape)
-                ordered[at[shapely.intersects_xy(shape, places.x[at], places.y[at])]] = self.fids[k]
-                shapely.destroy_prepared(shape)
+                # A few points are asked quicker than a large zone is made ready.
+                ready = len(at) > _READY_FROM
+                if ready:
+                    shapely.prepare(shape)
+                ordered[at[shapely.intersects_xy(shape, places.x[at], places.y[at])]] = fid
+                if ready:
+                    shapely.destroy_prepared(shape)
         found[places.order] = ordered
         return found
 

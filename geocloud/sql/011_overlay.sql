@@ -77,7 +77,7 @@ REVOKE ALL ON FUNCTION geocloud.attach_stamps(text) FROM PUBLIC;
 
 -- Stamps of features that the running transaction has written, and the layer's new version taken into its state where
 -- everything before it was stamped too. `used`: the versions of the zonings, in their places, by which these were found,
--- null for one that is not there. `gone`: features that hold no more. For the transaction of the write alone.
+-- null for one that is not there; null as a whole where geometry stays as it is. `gone`: features that hold no more. For the transaction of the write alone.
 CREATE FUNCTION geocloud.put_stamps(
     layer_id text, used bigint[], fids bigint[], county bigint[], township bigint[], village bigint[],
     unit_grid bigint[], h3_8 bigint[], h3_10 bigint[], beidou bigint[], gone bigint[]
@@ -106,7 +106,7 @@ BEGIN
     END IF;
     UPDATE geocloud.stamp_state s SET layer_version = state.version, layer_stamp = state.stamp
       FROM geocloud.zoning z
-     WHERE s.layer = layer_id AND z.name = s.zoning AND s.zoning_version = used[z.place]
+     WHERE s.layer = layer_id AND z.name = s.zoning AND (used IS NULL OR s.zoning_version = used[z.place])
        AND s.layer_version IN (state.version - 1, state.version);
 END $$;
 REVOKE ALL ON FUNCTION geocloud.put_stamps(text, bigint[], bigint[], bigint[], bigint[], bigint[], bigint[], bigint[],

@@ -53,6 +53,7 @@ from geocloud.errors import (
 from geocloud.features.request import unknown_parameter
 from geocloud.settings import Settings
 from geocloud.web import (
+    aggregate,
     archives,
     change_feed,
     change_tiles,
@@ -69,6 +70,7 @@ from geocloud.web import (
     sectors,
     sensing,
     sensing_in,
+    stamps,
     styles,
     tiles,
     times,
@@ -157,6 +159,7 @@ class _Application:
             ("/collections/{collection}/sortables", _collection_document(ogc.sortables, "sortables", _SCHEMA)),
             ("/collections/{collection}/schema", _collection_document(ogc.schema, "schema", _SCHEMA)),
             ("/health", _health),
+            *aggregate.ROUTES,
             *changes.ROUTES,
             *change_feed.ROUTES,
             *change_tiles.ROUTES,
@@ -174,6 +177,7 @@ class _Application:
             *search.ROUTES,
             *sectors.ROUTES,
             *sensing.ROUTES,
+            *stamps.ROUTES,
             *styles.ROUTES,
             *(route for route in processes.ROUTES if route[0] not in processes.WRITES),
         ]
