@@ -83,6 +83,19 @@ def year(as_json: _JSON = False) -> None:
 
 
 @app.command()
+def readings(as_json: _JSON = False) -> None:
+    """Bring the made-up readings of the synthetic car parks up to now (合成余位读数)."""
+    from geocloud.demo.parking_readings import bring_up
+
+    with ready_database(Settings.read(), quiet=as_json) as urls:
+        kept = bring_up(urls.owner)
+    if as_json:
+        print_json({"readings": kept})
+        return
+    print(pick(f"{kept:,} readings added.", f"新增读数 {kept:,} 条。"))
+
+
+@app.command()
 def clear(as_json: _JSON = False) -> None:
     """Take every synthetic row out; rows loaded from files stay."""
     from geocloud import demo as city

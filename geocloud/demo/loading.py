@@ -20,7 +20,17 @@ from geocloud.catalogue.publish import read_catalogue
 from geocloud.catalogue.registry import Layer
 from geocloud.catalogue.spec import LayerSpec
 from geocloud.db.pool import connect
-from geocloud.demo import culture, grids, ground, plan_rows, services, water_sector
+from geocloud.demo import (
+    culture,
+    emergency,
+    grids,
+    ground,
+    parking,
+    parking_readings,
+    plan_rows,
+    services,
+    water_sector,
+)
 from geocloud.demo.city import City
 from geocloud.demo.columns import Batch
 from geocloud.demo.facts import SIZES, SizeName
@@ -39,7 +49,8 @@ log = logging.getLogger(__name__)
 
 # In the order they are shown while loading: the map fills from the ground up.
 LAYERS = {
-    **ground.LAYERS, **services.LAYERS, **culture.LAYERS, **water_sector.LAYERS, **plan_rows.LAYERS, **grids.LAYERS,
+    **ground.LAYERS, **services.LAYERS, **culture.LAYERS, **parking.LAYERS, **water_sector.LAYERS, **emergency.LAYERS,
+    **plan_rows.LAYERS, **grids.LAYERS,
 }  # fmt: skip
 TITLE_ZH, TITLE_EN = "合成示例城市(非真实数据)", "Synthetic demo city (not real data)"
 LICENCE = "CC0-1.0"
@@ -104,7 +115,8 @@ def load(
     """Fills the published layers with the demo city of a size; one transaction a layer, so any layer is whole or empty.
 
     A layer that holds real rows is left alone. Loading the same size again changes nothing; another size replaces the
-    synthetic rows. `on_progress(layer, done, total)`: rows written; the total is a guess where it is not fixed.
+    synthetic rows. Synthetic car parks get made-up readings up to now. `on_progress(layer, done, total)`: rows written;
+    the total is a guess where it is not fixed.
     Raises LoadConflict when a layer is being written by somebody else, CatalogueError when none is published.
     """
     with connect(owner_url, application_name="geocloud demo") as conn:
@@ -126,7 +138,9 @@ def load(
             results.append(_load_layer(conn, published[layer_id], size, on_progress or (lambda *_: None)))
         for kept in (_city, plans_of, sectors_of, grids.made):
             kept.cache_clear()
-        return results
+    if any(r.layer == parking.LOTS and r.outcome in ("loaded", "unchanged") for r in results):
+        parking_readings.bring_up(owner_url)
+    return results
 
 
 def clear(owner_url: str, *, layers: Sequence[str] | None = None) -> dict[str, int]:
@@ -141,6 +155,7 @@ def clear(owner_url: str, *, layers: Sequence[str] | None = None) -> dict[str, i
         for layer_id, layer in published.items():
             if layer.synthetic and (layers is None or layer_id in layers):
                 with conn.cursor() as cur:
+                    parking_readings.take_out(cur, layer_id)
                     removed[layer_id] = _clear_layer(cur, layer)
                     _announce(cur)
                 conn.commit()
@@ -166,6 +181,7 @@ def _load_layer(conn: Connection, layer: Layer, size: SizeName, progress: Progre
             conn.commit()
             return Loaded(layer.id, "unchanged", synthetic)
         if synthetic:
+            parking_readings.take_out(cur, layer.id)
             _clear_layer(cur, layer)
         rows = _write(cur, layer.spec, size, progress)
         _announce(cur)

@@ -85,7 +85,7 @@ def _rain(city: City) -> Iterator[tuple[Datastream, Any]]:
     way = (hour - 24) * 3_000.0
     away = np.hypot(x - 0.6 * way, y - 0.8 * way) / 26_000
     strength = 13 * np.exp(-(((hour - 24) / 11) ** 2))
-    mm = np.round(strength * np.exp(-(away**2)) * (0.7 + 0.6 * rng.random(away.shape)), 1)
+    mm = np.round(strength * np.exp(-(away**2)) * (0.94 + 0.12 * rng.random(away.shape)), 1)
     mm[mm < 0.1] = 0.0
     for i, code in enumerate(batch.columns["code"].to_pylist()):
         values = mm[:, i].astype(np.float64)

@@ -23,14 +23,18 @@ from geocloud.network.graph import Graph, ready
 from geocloud.network.places import Piece, Place, Point, Snapped, closed_edges, columns, lonlat_lines, snap
 from geocloud.network.speeds import ProfileName
 
-__all__ = ["Costs", "Reach", "Route", "costs", "reach", "routes"]
+__all__ = [
+    "PIECES", "SPARE", "Box", "Closure", "Costs", "Reach", "Route", "box_round", "costs", "edges_text", "reach",
+    "routes", "shapes_of", "way_of",
+]  # fmt: skip
 
-_PIECES = 4_000_000_000
+PIECES = 4_000_000_000
+"""Numbers of edges above this are of pieces: this and the piece's place in their order, from 1."""
 # Metres of a degree of latitude, and of longitude at the equator, that are never more than the true ones.
 _LAT_M, _LON_M = 110_500.0, 111_300.0
 _MARGIN_M = 1_500.0
 # Added to a box that must hold a way, for what is rounded on the way there.
-_SPARE = 1.02
+SPARE = 1.02
 Closure = Mapping[str, Any]
 
 
@@ -131,9 +135,9 @@ def reach(
     starts = sorted({p.vertex for p in on.places if p.edge is not None})
     if not starts:
         return Reach(shapely.MultiLineString(), 0.0, on.places, seconds, graph)
-    box = _box(on.places, seconds * graph.fastest[profile] * _SPARE + 1.0)
+    box = box_round(on.places, seconds * graph.fastest[profile] * SPARE + 1.0)
     binder = Binder()
-    edges = _edges(binder, profile, box, shut, on.pieces, backwards=False)
+    edges = edges_text(binder, profile, box, shut, on.pieces, backwards=False)
     at = {
         int(v): float(s)
         for v, s in run.rows(
@@ -149,7 +153,8 @@ def reach(
 Box = tuple[float, float, float, float]
 
 
-def _box(places: Sequence[Place], margin_m: float) -> Box:
+def box_round(places: Sequence[Place], margin_m: float) -> Box:
+    """West, south, east, north of a box that goes at least so many metres beyond all places."""
     xy = np.array([p.road for p in places if p.road is not None], dtype=np.float64)
     (west, south), (east, north) = xy.min(axis=0), xy.max(axis=0)
     up = margin_m / _LAT_M
@@ -158,10 +163,10 @@ def _box(places: Sequence[Place], margin_m: float) -> Box:
     return float(west - aside), float(south - up), float(east + aside), float(north + up)
 
 
-def _edges(
+def edges_text(
     binder: Binder, profile: ProfileName, box: Box, shut: Sequence[int], found: Sequence[Piece], *, backwards: bool
 ) -> str:
-    """SQL of the text of the query of edges."""
+    """SQL of the text of the query of edges that pgRouting runs."""
     bound = [binder.bind(profile, "text"), *(binder.bind(v, "float8") for v in box), binder.bind(list(shut), "int[]")]
     kinds = ("bigint[]", "bigint[]", "float8[]", "float8[]")
     bound += [binder.bind(c, k) for c, k in zip(columns(found, backwards=backwards), kinds, strict=True)]
@@ -193,13 +198,13 @@ def _search(
     extent = _extent(run)
     margin = _MARGIN_M
     while True:
-        box = _box(on_roads, margin)
+        box = box_round(on_roads, margin)
         whole = box[0] <= extent[0] and box[1] <= extent[1] and box[2] >= extent[2] and box[3] >= extent[3]
         found = _costs(run, profile, box, shut, on.pieces, starts, ends)
         needed = 0.0
         for a, b in wanted:
             seconds = 0.0 if a.vertex == b.vertex else found.get((a.vertex, b.vertex), math.inf)
-            needed = max(needed, seconds * graph.fastest[profile] * _SPARE / 2)
+            needed = max(needed, seconds * graph.fastest[profile] * SPARE / 2)
         if whole or needed <= margin:
             return found, box
         margin = needed if math.isfinite(needed) else margin * 8
@@ -212,7 +217,7 @@ def _costs(
     # One search for each source is made: the fewer side begins.
     backwards = len(starts) > len(ends)
     binder = Binder()
-    edges = _edges(binder, profile, box, shut, found, backwards=backwards)
+    edges = edges_text(binder, profile, box, shut, found, backwards=backwards)
     first, last = (ends, starts) if backwards else (starts, ends)
     rows = run.rows(
         f"SELECT source, target, seconds FROM network.costs({edges}, {binder.bind(first, 'bigint[]')}, "
@@ -241,7 +246,7 @@ def _routes(
         # Many to one is one search backwards.
         backwards = len(starts) > len(ends)
         binder = Binder()
-        edges = _edges(binder, profile, box, shut, on.pieces, backwards=backwards)
+        edges = edges_text(binder, profile, box, shut, on.pieces, backwards=backwards)
         first, last = (ends, starts) if backwards else (starts, ends)
         for s, t, _, node, edge, after in run.rows(
             f"SELECT * FROM network.paths({edges}, {binder.bind(first, 'bigint[]')}, {binder.bind(last, 'bigint[]')}) "
@@ -251,9 +256,9 @@ def _routes(
             told.setdefault((t, s) if backwards else (s, t), []).append((node, edge, after))
         if backwards:
             told = {k: _turned(v) for k, v in told.items()}
-    edges_used = {e for steps in told.values() for _, e, _ in steps if 0 <= e < _PIECES}
+    edges_used = {e for steps in told.values() for _, e, _ in steps if 0 <= e < PIECES}
     edges_used |= {p.edge for p in on.pieces}
-    shapes = _shapes(run, sorted(edges_used))
+    shapes = shapes_of(run, sorted(edges_used))
     out: list[Route | None] = []
     for a, b in pairs:
         if a.edge is None or b.edge is None:
@@ -263,7 +268,7 @@ def _routes(
         elif (a.vertex, b.vertex) not in told:
             out.append(None)
         else:
-            out.append(_route(a, b, told[a.vertex, b.vertex], shapes, on.pieces))
+            out.append(way_of(a, b, told[a.vertex, b.vertex], shapes, on.pieces))
     return out
 
 
@@ -278,7 +283,7 @@ def _turned(steps: list[tuple[int, int, float]]) -> list[tuple[int, int, float]]
 Shape = tuple[int, int, int, float, Any]
 
 
-def _shapes(run: Run, edges: list[int]) -> dict[int, Shape]:
+def shapes_of(run: Run, edges: list[int]) -> dict[int, Shape]:
     """Road, source, target, metres and line (Web Mercator) of edges."""
     binder = Binder()
     rows = run.rows(
@@ -289,14 +294,15 @@ def _shapes(run: Run, edges: list[int]) -> dict[int, Shape]:
     return {r[0]: (r[1], r[2], r[3], r[4], shapely.from_wkb(bytes(r[5]))) for r in rows}
 
 
-def _route(
+def way_of(
     a: Place, b: Place, steps: list[tuple[int, int, float]], shapes: Mapping[int, Shape], found: Sequence[Piece]
 ) -> Route:
+    """A way from its steps: vertex, edge taken from it, seconds so far; the last vertex has no edge."""
     metres, parts = 0.0, []
     roads: list[int] = []
     for node, edge, _ in steps[:-1]:
-        if edge >= _PIECES:
-            piece = found[edge - _PIECES - 1]
+        if edge >= PIECES:
+            piece = found[edge - PIECES - 1]
             road, _, _, length, line = shapes[piece.edge]
             begin, end, source = piece.begin, piece.end, piece.source
         else:
@@ -320,7 +326,7 @@ def _stretches(
 ) -> tuple[Any, float]:  # fmt: skip
     """Lines and metres of the parts of edges that are reached, from either end as far as the time goes."""
     binder = Binder()
-    nodes = binder.bind([v for v in at if v < _PIECES and v >= 0], "bigint[]")
+    nodes = binder.bind([v for v in at if v < PIECES and v >= 0], "bigint[]")
     rows = run.rows(
         f"SELECT id, source, target, length_m, {profile}, {profile}_back, ST_AsBinary(place) FROM network.edge "
         f"WHERE geom && ST_MakeEnvelope({', '.join(binder.bind(v, 'float8') for v in box)}, 4490) "

@@ -33,8 +33,9 @@ def paths(ctx: Context) -> Document:
     ask = _object(
         {
             "input": string,
-            "pick": {"type": "string", "enum": ["point", "line", "area", "box"]},
-            "codes": string, "layer": string, "field": string, "title": text,
+            "pick": {"type": "string", "enum": ["point", "line", "area", "box", "period"]},
+            "codes": string, "words": {"type": "object", "additionalProperties": text}, "layer": string,
+            "field": string, "title": text,
         },
         "input",
     )  # fmt: skip
@@ -51,6 +52,7 @@ def paths(ctx: Context) -> Document:
             "figures": {"type": "array", "items": column},
             "draws": strings,
             "verdict": string,
+            "label": string,
             "place": _object({"layer": string, "field": string}, "layer", "field"),
             "example": {"type": "object", "description": say("可直接运行的输入", "Inputs that can be run")},
         },

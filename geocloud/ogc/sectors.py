@@ -55,6 +55,8 @@ def _function(one: Function, title: Text, description: Text, ctx: Context) -> Do
     }
     if one.verdict:
         document["verdict"] = one.verdict
+    if one.label:
+        document["label"] = one.label
     if one.place:
         document["place"] = {"layer": one.place[0], "field": one.place[1]}
     if one.example:
@@ -63,7 +65,8 @@ def _function(one: Function, title: Text, description: Text, ctx: Context) -> Do
 
 
 def _ask(one: Ask) -> Document:
-    given: Document = {"pick": one.pick, "codes": one.codes, "layer": one.layer, "field": one.field}
+    words = {k: _both(v) for k, v in one.words.items()}
+    given: Document = {"pick": one.pick, "codes": one.codes, "words": words, "layer": one.layer, "field": one.field}
     title = {"title": _both(one.title)} if one.title else {}
     return {"input": one.input, **{k: v for k, v in given.items() if v}, **title}
 

@@ -61,7 +61,8 @@ class Piece:
     def cells_of(self, lonlat: Floats) -> NDArray[np.int64]:
         """(n, 2) rows and columns of places; they may lie outside the window."""
         x, y = self._to.transform(lonlat[:, 0], lonlat[:, 1])
-        column, row = ~self.transform * (np.asarray(x), np.asarray(y))
+        column = (np.asarray(x) - self.transform.c) / self.transform.a
+        row = (np.asarray(y) - self.transform.f) / self.transform.e
         return np.column_stack((np.floor(row), np.floor(column))).astype(np.int64)
 
     def inside(self, cells: NDArray[np.int64]) -> NDArray[np.bool_]:
@@ -93,7 +94,8 @@ def read_piece(raster: Raster, box: tuple[float, float, float, float], cells_max
         crs = _checked(raster, file)
         to = pyproj.Transformer.from_crs(_STORAGE, crs, always_xy=True)
         west, south, east, north = to.transform_bounds(*box, densify_pts=21)
-        (a, b), (c, d) = (~file.transform * p for p in ((west, north), (east, south)))
+        t = file.transform
+        (a, c), (b, d) = ([(x - t.c) / t.a for x in (west, east)], [(y - t.f) / t.e for y in (north, south)])
         first, last = (max(0, math.floor(min(a, c))), max(0, math.floor(min(b, d)))), (
             min(file.width, math.ceil(max(a, c))), min(file.height, math.ceil(max(b, d))),
         )  # fmt: skip
@@ -115,7 +117,7 @@ def read_piece(raster: Raster, box: tuple[float, float, float, float], cells_max
         values = np.ma.filled(read.astype(np.float64), np.nan) * file.scales[0] + file.offsets[0]
         values[~np.isfinite(values)] = np.nan
         edges = (first[1] > 0, last[1] < file.height, first[0] > 0, last[0] < file.width)
-        return Piece(raster, values, file.transform * Affine.translation(*first), crs, edges)
+        return Piece(raster, values, Affine(t.a, 0, t.c + first[0] * t.a, 0, t.e, t.f + first[1] * t.e), crs, edges)
 
 
 def _checked(raster: Raster, file: Any) -> pyproj.CRS:

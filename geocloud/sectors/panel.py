@@ -26,13 +26,15 @@ class Ask:
     """One input in the form.
 
     `pick` says how its geometry comes from the map: a place that is clicked, a line, an area or a box that is drawn;
-    without it that is read from the schema. `codes` names a code list whose titles are offered, `layer` and `field` a
-    published layer of which a field's values are: a click on a feature of it fills the input.
+    `period` asks for begin and end of an interval. Without it that is read from the schema. `codes` names a code list
+    whose titles are offered, `words` gives words of values itself. `layer` (or `{input}`, whose value names it) and
+    `field` say of which features a field's values are: a click on one fills the input.
     """
 
     input: str
-    pick: Literal["point", "line", "area", "box"] | None = None
+    pick: Literal["point", "line", "area", "box", "period"] | None = None
     codes: str | None = None
+    words: Mapping[str, Text] = field(default_factory=dict)
     layer: str | None = None
     field: str | None = None
     title: Text | None = None
@@ -68,6 +70,7 @@ class Function:
     figures: single numbers or words, each by output and path (`table/totals/share_reached`).
     draws: outputs, or paths into them, that are GeoJSON and drawn; rows that are features are drawn anyway.
     verdict: name of the column by whose words rows are counted, filtered and coloured, such as `verdict`.
+    label: name of the column that is written on the map beside each row, such as the number of a stop.
     place: for rows without a geometry: layer (or `{input}`, whose value names it) and its field that the rows' member
         of the same name, or `field=member`, tells apart; the features are drawn in place of the rows.
     example: inputs that can be run as they are.
@@ -82,6 +85,7 @@ class Function:
     figures: tuple[Column, ...] = ()
     draws: tuple[str, ...] = ()
     verdict: str | None = None
+    label: str | None = None
     place: tuple[str, str] | None = None
     example: Mapping[str, Any] = field(default_factory=dict)
 
@@ -112,10 +116,12 @@ def check_panel(panel: Panel, processes: Sequence[Process]) -> None:
         for path in (one.rows, *one.draws, *(f.name for f in one.figures)):
             if path:
                 _expect(process, "output", path.partition("/")[0], outputs)
-        if one.verdict is not None and one.columns and one.verdict not in {c.name for c in one.columns}:
-            raise ValueError(f"the panel of {process.id} judges by {one.verdict}, which is no column")
-        if one.place is not None and one.place[0].startswith("{"):
-            _expect(process, "input", one.place[0].strip("{}"), inputs)
+        for column in (one.verdict, one.label):
+            if column is not None and one.columns and column not in {c.name for c in one.columns}:
+                raise ValueError(f"the panel of {process.id} goes by {column}, which is no column")
+        for layer in (*(a.layer for a in one.asks), one.place[0] if one.place else None):
+            if layer is not None and layer.startswith("{"):
+                _expect(process, "input", layer.strip("{}"), inputs)
 
 
 def _expect(process: Process, what: str, name: str, known: set[str]) -> None:

@@ -23,7 +23,7 @@ from geocloud.sensing.model import Flags
 
 __all__ = [
     "BUCKETS", "Which", "aggregate_statement", "bucket_statement", "collection_statement", "latest_statement",
-    "list_statement", "series_statement",
+    "layers_statement", "list_statement", "series_statement",
 ]  # fmt: skip
 
 # Widths of time buckets; each divides a day, and one begins at midnight in Beijing.
@@ -76,6 +76,16 @@ def list_statement(binder: Binder, layers: Sequence[str], which: Which, limit: i
         f"'time', sensing.beijing(l.at), 'value', l.value, 'flags', {_FLAGS}[l.flags + 1]::json, 'stale', {_STALE}) "
         f"END AS latest FROM sensing.datastream d LEFT JOIN sensing.latest l ON l.datastream = d.id "
         f"WHERE {' AND '.join(clauses)} ORDER BY d.id LIMIT {limit}) r"
+    )
+
+
+def layers_statement(binder: Binder, layers: Sequence[str]) -> str:
+    """Rows of layer, property, unit, number of datastreams, shortest interval in seconds, newest time (RFC 3339) and
+    whether any is synthetic; the property with most datastreams comes first."""
+    return (
+        "SELECT d.layer, d.property, d.unit, count(*), min(d.interval_s), sensing.beijing(max(l.at)), "
+        "bool_or(d.synthetic) FROM sensing.datastream d LEFT JOIN sensing.latest l ON l.datastream = d.id "
+        f"WHERE d.layer = ANY({binder.bind(list(layers), 'text[]')}) GROUP BY 1, 2, 3 ORDER BY 1, 4 DESC, 2, 3"
     )
 
 

@@ -217,7 +217,8 @@ def test_conflicts_keep_their_identity_until_they_are_gone(city: Urls) -> None:
 def test_a_day_is_looked_at_as_it_was(city: Urls) -> None:
     changed(
         city,
-        "SET LOCAL geocloud.change = 'correction'; UPDATE grid.police_grid SET valid_from = '2025-01-01' WHERE code LIKE 'JW-%%'",
+        "SET LOCAL geocloud.change = 'correction'; "
+        "UPDATE grid.police_grid SET valid_from = '2025-01-01' WHERE code LIKE 'JW-%%'",
     )
     with open_run(SETTINGS, city.reader) as opened:
         early = grid_fusion(opened, A, B, date="2024-06-01").document

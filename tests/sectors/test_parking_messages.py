@@ -209,7 +209,8 @@ def test_by_the_command_line(
     lines, array = tmp_path / "m.ndjson", tmp_path / "m.json"
     lines.write_text("\ufeff" + "\n".join(json.dumps(m) for m in messages), "utf-8")
     array.write_text(json.dumps(messages), "utf-8")
-    env = os.environ | {"GEOCLOUD_DATABASE_URL": admin_url(cluster, database), "GEOCLOUD_HOME": str(open_tmp / "parking")}
+    home = {"GEOCLOUD_DATABASE_URL": admin_url(cluster, database), "GEOCLOUD_HOME": str(open_tmp / "parking")}
+    env = os.environ | home
 
     def load(*args: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "geocloud.cli", "sensing", "load", *args, "--json"]

@@ -59,9 +59,10 @@ def where(urls: Urls, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]
                 f"VALUES (%s, %s, '示例消防', %s, '0635-0000001', %s, {box})", (code, code, person, community, *edges)
             )  # fmt: skip
         cur.execute(
-            f"INSERT INTO grid.market_grid (code, owner, person, phone, community_code, geom, valid_from) "
-            f"VALUES ('SJ-1', '示例市监', '王示例', '13900000000', %s, {box}, '2025-01-01')", (NEXT, 116, 36, 116.01, 36.01)
-        )  # fmt: skip
+            "INSERT INTO grid.market_grid (code, owner, person, phone, community_code, geom, valid_from) "
+            f"VALUES ('SJ-1', '示例市监', '王示例', '13900000000', %s, {box}, '2025-01-01')",
+            (NEXT, 116, 36, 116.01, 36.01),
+        )
         cur.execute(f"INSERT INTO grid.unit_grid (code, responsible, geom) VALUES (%s, '街道办', {box})",
                     (f"{HOME}001", 116, 36, 116.005, 36.01))  # fmt: skip
         for code, name, address, lon in (("P1", "示例茶楼", "东昌路 5 号", 116.002), ("P2", "示例茶楼", None, 116.009)):

@@ -6,14 +6,15 @@ from __future__ import annotations
 from geocloud.catalogue.spec import Text
 from geocloud.sectors.culture.near import VENUES
 from geocloud.sectors.culture.on import EVENTS
+from geocloud.sectors.culture.stops import SITES
 from geocloud.sectors.panel import Ask, Column, Function, Panel
 
 __all__ = ["PANEL"]
 
 _ON = Function(
     "culture-on",
-    asks=(Ask("point", pick="point"), Ask("radius_m"), Ask("datetime"), Ask("category", codes="event_kind"),
-          Ask("free")),
+    asks=(Ask("point", pick="point"), Ask("radius_m"), Ask("datetime", pick="period"),
+          Ask("category", codes="event_kind"), Ask("free")),
     layers=(EVENTS, VENUES),
     rows="events",
     columns=(
@@ -70,4 +71,50 @@ _REACH = Function(
     example={"districts": "base.township", "distance_m": 3_000},
 )  # fmt: skip
 
-PANEL = Panel(Text(zh="文化一张图", en="Culture"), (_ON, _REACH))
+_OPEN = {
+    "open": Text(zh="开放", en="Open"), "opens-later": Text(zh="稍后开放", en="Opens later"),
+    "closed": Text(zh="不开放", en="Closed"), "not-known": Text(zh="开放时间不明", en="Hours not known"),
+}  # fmt: skip
+_TRAIL = Function(
+    "culture-trail",
+    asks=(
+        Ask("start", pick="point"),
+        Ask("theme", words={"all": Text(zh="全部", en="All"), "heritage": Text(zh="文物", en="Heritage"),
+                            "venues": Text(zh="场馆", en="Venues"), "intangible": Text(zh="非遗", en="Intangible")}),
+        Ask("minutes"), Ask("stay_min"), Ask("begins"),
+        Ask("stops", layer=SITES, field="code"),
+        Ask("along", words={"roads": Text(zh="沿道路", en="Along roads"), "straight": Text(zh="直线", en="Straight")}),
+    ),
+    layers=(SITES, VENUES),
+    rows="stops",
+    draws=("way",),
+    columns=(
+        Column("name", Text(zh="站点", en="Stop")),
+        Column("number", Text(zh="次序", en="Number"), "count"),
+        Column("arrives", Text(zh="到达", en="Arrives"), "time"),
+        Column("open", Text(zh="开放情况", en="Opening"), words=_OPEN,
+               tones={"open": "good", "opens-later": "warning", "closed": "danger", "not-known": "unknown"}),
+        Column("opens", Text(zh="开放时刻", en="Opens"), "time"),
+        Column("walk_m", Text(zh="步行", en="Walk"), "metres"),
+        Column("walk_min", Text(zh="用时", en="Takes"), "minutes"),
+        Column("position_quality", Text(zh="定位方式", en="Position"), codes="position_quality"),
+    ),
+    figures=(
+        Column("trail/length_m", Text(zh="全程步行", en="Walk in all"), "metres"),
+        Column("trail/walk_min", Text(zh="步行用时", en="Walking time"), "minutes"),
+        Column("trail/total_min", Text(zh="含停留", en="With stays"), "minutes"),
+        Column("trail/stops", Text(zh="站点", en="Stops"), "count"),
+        Column("trail/fits", Text(zh="时间", en="Time"),
+               words={"true": Text(zh="来得及", en="It fits"), "false": Text(zh="超出总时间", en="It takes longer")},
+               tones={"true": "good", "false": "warning"}),
+        Column("trail/along", Text(zh="路程", en="Way"),
+               words={"roads": Text(zh="沿道路", en="Along roads"),
+                      "straight": Text(zh="按直线", en="As the crow flies")},
+               tones={"straight": "note"}),
+    ),
+    verdict="open",
+    label="number",
+    example={"start": {"type": "Point", "coordinates": [115.98, 36.45]}, "minutes": 240},
+)  # fmt: skip
+
+PANEL = Panel(Text(zh="文化一张图", en="Culture"), (_ON, _REACH, _TRAIL))

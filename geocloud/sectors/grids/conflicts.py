@@ -47,7 +47,8 @@ class Disagreements:
             {"type": "Feature", "geometry": orjson.loads(shapely.to_geojson(s)), "properties": {**row, **more}}
             for s, row in zip(drawn, self.rows(), strict=True)
         ]
-        return orjson.dumps({"type": "FeatureCollection", "features": features})
+        named = {"collection": self.document["collection"]} if self.document["collection"] else {}
+        return orjson.dumps({"type": "FeatureCollection", **named, "features": features})
 
     def csv(self) -> bytes:
         """Conflicts as a table, with a mark so that office programs read it as UTF-8."""
@@ -102,6 +103,7 @@ def grid_conflicts(
     document: dict[str, Any] = {
         "kind": "grid-conflicts",
         "date": date,
+        "collection": CONFLICTS if CONFLICTS in run.catalogue.layers else None,
         "synthetic": any(g.layer.synthetic for g in grids),
         "tolerance_m": tolerance_m,
         "least_m2": LEAST_M2,

@@ -7,11 +7,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from geocloud.catalogue.spec import Text
-from geocloud.sectors.parking import messages
+from geocloud.sectors.parking import forecast, gap, guidance, messages, near, series
 
 __all__ = ["FORMS", "LAYERS", "PROCESSES", "TITLE"]
 
 TITLE = Text(zh="智慧停车", en="Parking")
 LAYERS = Path(__file__).parent / "layers"
-PROCESSES = ()
+PROCESSES = (near.PROCESS, gap.PROCESS, guidance.PROCESS, forecast.PROCESS, series.HISTORY)
 FORMS = {"parking": messages.read_text}

@@ -7,6 +7,7 @@ is old says so, what cannot be right is not shown as a number, and a car park wi
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -20,12 +21,14 @@ from geocloud.sectors.culture.hours import BEIJING
 from geocloud.sectors.parking.tables import guidance_levels
 from geocloud.sensing.model import Flags
 
-__all__ = ["FREE", "LOOK_BACK", "LOTS", "OCCUPIED", "PROPERTIES", "UNKNOWN", "Live", "Reading", "asked_moment",
-           "beijing", "judged", "live"]  # fmt: skip
+__all__ = ["FREE", "LOOK_BACK", "LOTS", "NOT_RUNNING", "OCCUPIED", "PROPERTIES", "UNKNOWN", "Live", "Reading",
+           "asked_moment", "beijing", "judged", "live", "refuse_impossible"]  # fmt: skip
 
 LOTS = "facility.parking_lot"
 FREE, OCCUPIED = "free_spaces", "occupied"
 PROPERTIES = (FREE, OCCUPIED)
+NOT_RUNNING = ("stopped", "maintenance", "planned")
+"""States of operation (operation_state) in which nobody parks, whatever is free."""
 LOOK_BACK = timedelta(days=7)
 """How long before a past moment a reading may lie to be told of it."""
 _DOUBTFUL = int(Flags.doubtful())
@@ -152,6 +155,19 @@ def asked_moment(run: Run, text: str | None) -> datetime | None:
             todo_zh="预计余位请用 parking-forecast。", parameter="datetime",
         )  # fmt: skip
     return at
+
+
+def refuse_impossible(point: tuple[float, float] = (0.0, 0.0), **numbers: float | None) -> None:
+    """InvalidParameter for a number that is negative or none, and for a point that is nowhere; None is no number."""
+    lon, lat = point
+    wrong = next((n for n, v in numbers.items() if v is not None and not 0 <= v < math.inf), None)
+    if not (-180 <= lon <= 180 and -85 <= lat <= 85):
+        wrong = "point"
+    if wrong is not None:
+        raise InvalidParameter(
+            f"`{wrong}` must be a finite number that is not negative, a point lon/lat in degrees.",
+            f"参数 {wrong} 须为非负有限数,地点须为经纬度(度)。", parameter=wrong,
+        )  # fmt: skip
 
 
 def beijing(at: datetime) -> str:

@@ -24,7 +24,7 @@ from geocloud.sectors.water.rules import BEIJING
 
 __all__ = [
     "DATETIME", "POINT_SCHEMA", "PUMPS", "RAIN", "REACHES", "RIVER", "SLUICES", "Station", "at_of", "beijing",
-    "invalid", "named", "plane", "rows_of", "stations", "text_of",
+    "invalid", "named", "plane", "polygons", "rows_of", "stations", "text_of",
 ]  # fmt: skip
 
 RIVER, RAIN = "facility.river_gauge", "facility.rain_gauge"
@@ -151,3 +151,11 @@ def plane(lonlat: NDArray[np.float64], origin: tuple[float, float]) -> NDArray[n
     w = 1 - e2 * np.sin(lat) ** 2
     north, east = a * (1 - e2) / w**1.5, a / np.sqrt(w) * np.cos(lat)
     return np.column_stack((np.radians(lonlat[:, 0] - origin[0]) * east, np.radians(lonlat[:, 1] - origin[1]) * north))
+
+
+def polygons(shapes: Any) -> NDArray[Any]:
+    """All polygons in shapely geometries, also those within collections."""
+    parts = shapely.get_parts(shapes)
+    while (shapely.get_type_id(parts) >= 4).any():
+        parts = shapely.get_parts(parts)
+    return np.asarray(parts[shapely.get_type_id(parts) == 3])

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from geocloud.geodesy.straight import straight_areas
 from geocloud.rasters.read import Piece
+from geocloud.sectors.water.common import polygons
 
 __all__ = ["Extent", "flood", "joined"]
 
@@ -83,15 +84,15 @@ def flood(
                 (float(low), None if high is None else float(high), shape, float(straight_areas(np.array([shape]))[0]))
             )
     beside = _grown(wet) & ~wet
-    rim = np.zeros_like(wet)
+    rim, beyond = np.zeros_like(wet), np.zeros_like(wet)
+    # Cells at the sides of the window: there the raster ends, or goes on unread.
     north, south, west, east = piece.edges
-    rim[0] |= not north
-    rim[-1] |= not south
-    rim[:, 0] |= not west
-    rim[:, -1] |= not east
+    for goes_on, side in ((north, np.s_[:1]), (south, np.s_[-1:]), (west, np.s_[:, :1]), (east, np.s_[:, -1:])):
+        (beyond if goes_on else rim)[side] = True
+    cut = beside & known & ~within & (np.nan_to_num(depth, nan=-1.0) > 0)
     return Extent(
         wet, np.where(wet, depth, 0.0), tuple(classes), int((beside & ~known & within).sum()), bool((wet & rim).any()),
-        bool((beside & known & ~within & (np.nan_to_num(depth, nan=-1.0) > 0)).any()),
+        bool(cut.any() or (wet & beyond).any()),
     )  # fmt: skip
 
 
@@ -113,4 +114,4 @@ def _areas(piece: Piece, mask: Mask) -> Any:
     if not piece.crs.is_geographic:
         # Long straight edges of a projection are none in longitude and latitude.
         parts = shapely.segmentize(parts, 20 * max(piece.cell))
-    return shapely.multipolygons(shapely.get_parts(shapely.make_valid(piece.lonlat(parts))))
+    return shapely.multipolygons(polygons(shapely.make_valid(piece.lonlat(parts))))

@@ -15,10 +15,12 @@ from numpy.typing import NDArray
 from geocloud.geodesy.area import ellipsoid
 from geocloud.sectors.water.common import plane
 
-__all__ = ["Edge", "Line", "Network", "Spot", "build"]
+__all__ = ["NODE_M", "Edge", "Line", "Network", "Spot", "build"]
 
 Floats = NDArray[np.float64]
 _SAME_M = 1e-6
+NODE_M = 1.0
+"""A place that is not farther than this from a node is at it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +61,13 @@ class Edge:
 
 @dataclass(frozen=True, slots=True)
 class Spot:
-    """A place on the network: the number of an edge, metres from its upper end, metres it was moved to there."""
+    """A place on the network: the number of an edge, metres from its upper end, metres it was moved to there; `inside`
+    where it is of that edge alone, also at its end."""
 
     edge: int
     along: float
-    off_m: float
+    off_m: float = 0.0
+    inside: bool = False
 
 
 @dataclass(frozen=True)
@@ -95,6 +99,13 @@ class Network:
         for i, e in enumerate(self.edges):
             found[node(e)].append(i)
         return found
+
+    def node_at(self, spot: Spot) -> int | None:
+        """The node that a place is at, None for one on the way."""
+        e = self.edges[spot.edge]
+        if spot.inside or min(spot.along, e.length - spot.along) > NODE_M:
+            return None
+        return e.start if spot.along <= e.length - spot.along else e.end
 
     def near(self, place: tuple[float, float], within_m: float, name: str | None = None) -> Spot | None:
         """The nearest place on the network within so many metres, of lines of that name if one is as near as that."""

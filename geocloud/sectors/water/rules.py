@@ -51,7 +51,7 @@ class Test(Model):
 class SignalEdition(Model):
     """An edition of the signals' rules, in force in [valid_from, valid_to)."""
 
-    name: str
+    name: Text
     valid_from: date | None
     valid_to: date | None
     certain: bool

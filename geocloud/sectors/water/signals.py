@@ -44,7 +44,8 @@ def _first(
     tests: Sequence[Test], edition: SignalEdition, level: float | None, flow: float | None,
     limits: Mapping[str, float | None], *, low: bool,
 ) -> Found:  # fmt: skip
-    lacking: dict[str, None] = {}
+    names = dict.fromkeys(t.level or t.flow or "" for t in tests if t.unless is None or limits.get(t.unless) is None)
+    lacking = tuple(n for n in names if limits.get(n) is None)
     made = 0
     for test in tests:
         indicator = test.level or test.flow
@@ -53,16 +54,13 @@ def _first(
         limit = limits.get(indicator)
         if test.unless is not None and limits.get(test.unless) is not None:
             continue
-        if limit is None:
-            lacking[indicator] = None
-            continue
-        if value is None:
+        if limit is None or value is None:
             continue
         made += 1
         at = _limit(test, edition, limit, low=low)
         if value <= at if low else value >= at:
-            return Found(test.signal, indicator, at, test.why, tuple(lacking))
-    return Found("none" if made else None, lacking=tuple(lacking))
+            return Found(test.signal, indicator, at, test.why, lacking)
+    return Found("none" if made else None, lacking=lacking)
 
 
 def _limit(test: Test, edition: SignalEdition, limit: float, *, low: bool) -> float:

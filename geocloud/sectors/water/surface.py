@@ -15,7 +15,7 @@ import shapely
 from numpy.typing import NDArray
 
 from geocloud.geodesy.straight import straight_areas
-from geocloud.sectors.water.common import plane
+from geocloud.sectors.water.common import plane, polygons
 
 __all__ = ["POWER", "Grid", "bands", "grid_over", "idw", "isohyets", "merged", "thiessen", "thiessen_means"]
 
@@ -100,8 +100,7 @@ def bands(grid: Grid, levels: Sequence[float], within: Any = None) -> list[tuple
         if shape is not None and within is not None:
             shape = shapely.intersection(shape, within)
         if shape is not None and shapely.area(shape) > 0:
-            areas = shapely.get_parts(shape)
-            found.append((low, high, shapely.multipolygons(areas[shapely.get_type_id(areas) == 3])))
+            found.append((low, high, shapely.multipolygons(polygons(shape))))
     return found
 
 

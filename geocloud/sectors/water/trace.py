@@ -126,7 +126,7 @@ def _along(run: Run, network: Network, parts: list[Part], within_m: float) -> li
     told = []
     for layer in (x for x in ALONG if x in run.catalogue.layers):
         for station, spot in snapped(network, stations(run, layer, ["river"]), within_m):
-            far = None if spot is None else distance_to(parts, spot)
+            far = None if spot is None else distance_to(network, parts, spot)
             if spot is None or far is None:
                 continue
             line = network.edges[spot.edge].line
@@ -187,7 +187,7 @@ def _spot(run: Run, network: Network, inputs: dict[str, Any], suffix: str, direc
             )  # fmt: skip
         first = direction == "downstream"
         edge = mine[0] if first else mine[-1]
-        return Spot(edge, 0.0 if first else network.edges[edge].length, 0.0)
+        return Spot(edge, 0.0 if first else network.edges[edge].length, inside=True)
     river = None
     if given[0] == "station":
         (station,) = named(stations(run, RIVER, ["river"]), [value], name)

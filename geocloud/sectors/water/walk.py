@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from geocloud.sectors.water.network import Network, Spot
+from geocloud.sectors.water.network import NODE_M, Network, Spot
 
 __all__ = ["Direction", "Part", "between", "distance_to", "walk"]
 
@@ -47,7 +47,9 @@ def _arcs(network: Network, node: int, direction: Direction) -> Iterator[tuple[i
 
 
 def _first(network: Network, start: Spot, direction: Direction) -> list[tuple[Part, int]]:
-    """The parts of the edge where the walk begins, each with the node it leads to."""
+    """The parts of the edge where the walk begins, each with the node it leads to; none at a node."""
+    if network.node_at(start) is not None:
+        return []
     e = network.edges[start.edge]
     down = Part(start.edge, start.along, e.length, 0.0, False), e.end
     up = Part(start.edge, 0.0, start.along, 0.0, True), e.start
@@ -55,10 +57,12 @@ def _first(network: Network, start: Spot, direction: Direction) -> list[tuple[Pa
 
 
 def walk(network: Network, start: Spot, direction: Direction, most_m: float = math.inf) -> list[Part]:
-    """Every part reached from a place, nearest first, by the shortest way to each and not farther than `most_m`."""
+    """Every part reached from a place, nearest first, by the shortest way to each and not farther than `most_m`. A
+    place at a node belongs to every edge there."""
     begun = _first(network, start, direction)
+    node_there = network.node_at(start)
     best: dict[int, float] = {}
-    heap = [(part.far, node) for part, node in begun]
+    heap = [(part.far, node) for part, node in begun] if node_there is None else [(0.0, node_there)]
     heapq.heapify(heap)
     entries: dict[int, list[tuple[float, bool]]] = {}
     while heap:
@@ -71,7 +75,7 @@ def walk(network: Network, start: Spot, direction: Direction, most_m: float = ma
             heapq.heappush(heap, (far + network.edges[i].length, there))
     found = [part for part, _ in begun]
     for i, ways in entries.items():
-        if i == start.edge:
+        if begun and i == start.edge:
             found += _rest(network.edges[i].length, found, ways)
         else:
             found += _whole(i, network.edges[i].length, ways)
@@ -107,52 +111,57 @@ def _cut(part: Part, most_m: float) -> Part:
     return Part(part.edge, part.a, part.a + left, part.near, False)
 
 
-def distance_to(parts: list[Part], spot: Spot) -> float | None:
+def distance_to(network: Network, parts: list[Part], spot: Spot) -> float | None:
     """Metres along the walk to a place; None where the walk does not come there."""
+    node = network.node_at(spot)
+    places = {spot.edge: spot.along}
+    if node is not None:
+        places |= {i: network.edges[i].length for i in network.into[node]} | dict.fromkeys(network.out_of[node], 0.0)
     found = [
-        p.near + (p.b - spot.along if p.upward else spot.along - p.a)
+        p.near + (p.b - places[p.edge] if p.upward else places[p.edge] - p.a)
         for p in parts
-        if p.edge == spot.edge and p.a - _EXACT_M <= spot.along <= p.b + _EXACT_M
+        if p.edge in places and p.a - NODE_M <= places[p.edge] <= p.b + NODE_M
     ]
     return max(0.0, min(found)) if found else None
 
 
 def between(network: Network, start: Spot, end: Spot) -> list[Part] | None:
     """The shortest way downstream from one place to another, in order; None where there is none."""
-    e = network.edges[start.edge]
-    if start.edge == end.edge:
+    first, last = network.node_at(start), network.node_at(end)
+    if first is None and last is None and start.edge == end.edge:
         if start.along <= end.along:
             return [Part(start.edge, start.along, end.along, 0.0, False)]
-        if e.line.two_way:
+        if network.edges[start.edge].line.two_way:
             return [Part(start.edge, end.along, start.along, 0.0, True)]
-    heap: list[tuple[float, int, int]] = []
-    best: dict[int, tuple[float, Part, int]] = {}
-    tick = 0
-    waiting: list[tuple[Part, int]] = []
-    for part, node in _first(network, start, "downstream"):
-        waiting.append((part, -1))
-        heapq.heappush(heap, (part.far, tick, node))
-        tick += 1
-    goal: tuple[float, Part, int] | None = None
+    # Ways begun: what is walked last, and the node before it.
+    ways: list[tuple[Part | None, int]] = [(p, -1) for p, _ in _first(network, start, "downstream")] or [(None, -1)]
+    nodes = [n for _, n in _first(network, start, "downstream")] or [first if first is not None else -1]
+    heap = [(0.0 if p is None else p.far, k, n) for k, ((p, _), n) in enumerate(zip(ways, nodes, strict=True))]
+    heapq.heapify(heap)
+    best: dict[int, tuple[Part | None, int]] = {}
+    goal: tuple[float, Part | None, int] | None = None
     while heap:
         far, k, node = heapq.heappop(heap)
         if node in best or (goal is not None and far >= goal[0]):
             continue
-        part, before = waiting[k]
-        best[node] = (far, part, before)
+        best[node] = ways[k]
+        if node == last:
+            goal = far, None, node
+            continue
         for i, there, upward in _arcs(network, node, "downstream"):
             length = network.edges[i].length
-            if i == end.edge:
-                last = Part(i, end.along, length, far, True) if upward else Part(i, 0.0, end.along, far, False)
-                if goal is None or last.far < goal[0]:
-                    goal = (last.far, last, node)
-            waiting.append((Part(i, 0.0, length, far, upward), node))
-            heapq.heappush(heap, (far + length, tick, there))
-            tick += 1
-    if goal is None:
-        return None
-    way, node = [goal[1]], goal[2]
+            if last is None and i == end.edge:
+                part = Part(i, end.along, length, far, True) if upward else Part(i, 0.0, end.along, far, False)
+                goal = min(goal or (math.inf, None, -1), (part.far, part, node), key=lambda g: g[0])
+            heapq.heappush(heap, (far + length, len(ways), there))
+            ways.append((Part(i, 0.0, length, far, upward), node))
+    return None if goal is None else _back(best, goal[1], goal[2])
+
+
+def _back(best: dict[int, tuple[Part | None, int]], last: Part | None, node: int) -> list[Part]:
+    """The parts of a way from its end, in order."""
+    way = [last]
     while node >= 0:
-        _, part, node = best[node]
-        way.append(part)
-    return [p for p in reversed(way) if p.b - p.a > _EXACT_M]
+        piece, node = best[node]
+        way.append(piece)
+    return [p for p in reversed(way) if p is not None and p.b - p.a > _EXACT_M]
