@@ -24,7 +24,7 @@ from geocloud.demo import loading
 from geocloud.ingest.files import FileOptions, load_file
 from geocloud.ingest.load import LoadOptions
 from geocloud.overlay.keep import Outcome, bring_up_to_date, stamp_written
-from geocloud.overlay.processes import bring_all_up_to_date
+from geocloud.overlay.restamp_process import bring_all_up_to_date
 from geocloud.overlay.zonings import ZONINGS
 from geocloud.sectors.registry import definitions
 from geocloud.settings import CitySettings, DatabaseSettings, Settings
