@@ -9,7 +9,7 @@ from geocloud.features.binder import Binder
 from geocloud.jobs.run import Run
 from geocloud.network.graph import ready
 from geocloud.network.places import Place, Point, snap
-from geocloud.network.route import _SPARE, _box, _edges
+from geocloud.network.route import SPARE, box_round, edges_text
 from geocloud.network.speeds import ProfileName
 
 __all__ = ["within"]
@@ -28,9 +28,9 @@ def within(
     here, there = on.places[0], on.places[1:]
     if here.edge is None:
         return here, [(p, None) for p in there]
-    box = _box([here], seconds * graph.fastest[profile] * _SPARE + 1.0)
+    box = box_round([here], seconds * graph.fastest[profile] * SPARE + 1.0)
     binder = Binder()
-    edges = _edges(binder, profile, box, (), on.pieces, backwards=False)
+    edges = edges_text(binder, profile, box, (), on.pieces, backwards=False)
     rows = run.rows(
         f"SELECT node, after_s FROM network.reached({edges}, {binder.bind([here.vertex], 'bigint[]')}, "
         f"{binder.bind(float(seconds), 'float8')})",
