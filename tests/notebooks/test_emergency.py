@@ -53,6 +53,7 @@ def test_emergency(server: str, tmp_path: Path, opened: Callable[..., Seen]) -> 
     assert "三圈以内人口" in words
     assert "指纹相同" in words and "指纹不同" not in words
     assert "满足" in words
+    assert "已安置 0" not in words
     assert len(maps_shown(notebook, tmp_path)) == 3
     text = "".join(page.extract_text() for page in PdfReader(tmp_path / "sitrep.pdf").pages)
     assert "灾情报告" in text and "示例数据" in text
