@@ -7,8 +7,9 @@ from pathlib import Path
 
 from geocloud.catalogue.spec import Text
 from geocloud.sectors.water import inundate, rain_sum, status, trace
+from geocloud.sectors.water.panel import PANEL
 
-__all__ = ["LAYERS", "PROCESSES", "TITLE"]
+__all__ = ["LAYERS", "PANEL", "PROCESSES", "TITLE"]
 
 TITLE = Text(zh="智慧水利", en="Water")
 LAYERS = Path(__file__).parent / "layers"
