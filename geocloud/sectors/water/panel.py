@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from geocloud.catalogue.spec import Text
 from geocloud.sectors.panel import Ask, Column, Function, Panel, Tone
-from geocloud.sectors.water.common import PUMPS, RAIN, REACHES, RIVER, SLUICES
+from geocloud.sectors.water.common import PUMPS, REACHES, RIVER, SLUICES
 
 __all__ = ["PANEL"]
 
@@ -22,7 +22,8 @@ _STATUS = Function(
     rows="features",
     columns=(
         Column("name", Text(zh="测站", en="Station")),
-        Column("signal", Text(zh="洪水信号", en="Flood signal"), words=_SIGNALS, tones=_TONES),
+        Column("signal_counted", Text(zh="洪水信号", en="Flood signal"),
+               words=_SIGNALS | {"not-judged": Text(zh="未判定", en="Not judged")}, tones=_TONES | {"not-judged": "unknown"}),
         Column("verdict", Text(zh="判定", en="Verdict"), words={
             "judged": Text(zh="已判定", en="Judged"), "stale": Text(zh="读数过时", en="Stale"),
             "doubtful": Text(zh="读数可疑", en="Doubtful"), "no-reading": Text(zh="无读数", en="No reading"),
@@ -43,7 +44,7 @@ _STATUS = Function(
         Column("status/at", Text(zh="时刻", en="As of"), "time"),
         Column("status/rules/name/{lang}", Text(zh="规则", en="Rules")),
     ),
-    verdict="signal",
+    verdict="signal_counted",
     example={"datetime": _STORM},
 )  # fmt: skip
 _TRACE = Function(
@@ -69,7 +70,6 @@ _TRACE = Function(
 _RAIN = Function(
     "rain-sum",
     asks=(Ask("hours"), Ask("datetime"), Ask("districts"), Ask("levels_mm")),
-    layers=(RAIN,),
     rows="table/gauges",
     columns=(
         Column("name", Text(zh="雨量站", en="Gauge")),
