@@ -23,7 +23,8 @@
     │   ├── QueueFull            81  too many jobs wait already
     │   ├── JobFailed            82  a process ended in an unexpected way; it has been logged
     │   ├── JobTakesLong         83  a process has not ended within the time a request waits; it goes on
-    │   └── JobDismissed         84  the job was called off
+    │   ├── JobDismissed         84  the job was called off
+    │   └── Outdated             85  what is kept beside the layers is older than they are, such as the road graph
     ├── TileError                70  an archive of tiles cannot be used
     │   ├── SeedConflict         71  another seeding is running
     │   └── NotSeeded            72  there is no archive of this layer
@@ -81,6 +82,7 @@ __all__ = [
     "NotAcceptable",
     "NotAuthorized",
     "NotSeeded",
+    "Outdated",
     "PortInUse",
     "QueueFull",
     "RequestError",
@@ -215,6 +217,10 @@ class JobTakesLong(JobError):
 
 class JobDismissed(JobError):
     exit_code, code = 84, "job-dismissed"
+
+
+class Outdated(JobError):
+    exit_code, code = 85, "outdated"
 
 
 class TileError(GeocloudError):

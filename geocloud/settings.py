@@ -25,6 +25,7 @@ __all__ = [
     "IngestSettings",
     "JobSettings",
     "QgisSettings",
+    "RasterSettings",
     "SensingSettings",
     "Settings",
     "SiteSettings",
@@ -195,6 +196,23 @@ class WebSettings(_Group):
         description="Points that each worker keeps in memory to count them by H3 cells (40 bytes each).",
     )
     h3_cells_max: int = Field(20_000, ge=1, description="Most H3 cells in an answer; more are refused.")
+    aggregate_zones_max: int = Field(
+        50_000, ge=1, description="Most areas that features are added up by in an answer; more are refused."
+    )
+    aggregate_points_max: int = Field(
+        3_000_000, ge=1, description="Most points that are added up by areas in one answer; more are refused."
+    )
+    aggregate_shapes_max: int = Field(
+        400_000,
+        ge=1,
+        description="Most lines or polygons that are cut at areas and added up in one answer; more are refused.",
+    )
+    aggregate_keep_mb: int = Field(
+        256,
+        ge=0,
+        description="Memory in MB per worker for what sums by areas are made of: features in columns, areas, who is "
+        "where.",
+    )
     dggs_zones_max: int = Field(20_000, ge=1, description="Most zones of a grid (DGGS) in an answer; more are refused.")
     changes_shift_m: float = Field(
         0.05,
@@ -388,6 +406,19 @@ class SensingSettings(_Group):
     )
 
 
+class RasterSettings(_Group):
+    """Where rasters such as elevation models lie, and how much of one is read at a time."""
+
+    rasters_dir: Path | None = Field(
+        None,
+        description="Folder of rasters, `<name>.tif` with `<name>.yaml` beside it; `rasters/` in the data folder "
+        "if unset.",
+    )
+    raster_cells_max: int = Field(
+        16_000_000, ge=10_000, description="Most cells of a raster that a process reads; more are refused."
+    )
+
+
 class Settings(_Group):
     """All groups together; made once per application or command."""
 
@@ -402,6 +433,12 @@ class Settings(_Group):
     site: SiteSettings = Field(default_factory=lambda: SiteSettings(), description="Sites.")
     jobs: JobSettings = Field(default_factory=lambda: JobSettings(), description="Jobs.")
     sensing: SensingSettings = Field(default_factory=lambda: SensingSettings(), description="Sensing.")
+    rasters: RasterSettings = Field(default_factory=lambda: RasterSettings(), description="Rasters.")
+
+    @property
+    def rasters_folder(self) -> Path:
+        """Where rasters lie: `rasters_dir`, or the folder in the data folder."""
+        return self.rasters.rasters_dir or self.database.home / "rasters"
 
     @property
     def tile_cache_folder(self) -> Path:

@@ -8,6 +8,7 @@ import threading
 import psycopg2
 import pytest
 
+from geocloud.catalogue import plan
 from geocloud.catalogue.publish import sync
 from geocloud.db.cluster import Urls
 from geocloud.db.migrate import Migration, applied, migrate, numbered_sql
@@ -120,13 +121,17 @@ def test_a_table_in_use_is_told(never_migrated: str, monkeypatch: pytest.MonkeyP
     assert migrate(never_migrated, [*numbered_sql(), more]) == _names([more])
 
 
-def test_published_layers_get_what_is_new(never_migrated: str) -> None:
+def test_published_layers_get_what_is_new(never_migrated: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A layer with rows and a past of version 6 has all of a new layer's triggers, indexes and functions afterwards."""
     source = numbered_sql()
     migrate(never_migrated, source[:6])
     conn = psycopg2.connect(never_migrated)
     old, new = layer("thing", "multipolygon"), layer("another", "multipolygon")
-    sync(conn, {old.id: old}, {})
+    attached = plan._attach
+    with monkeypatch.context() as then:
+        # What version 6 did not have.
+        then.setattr(plan, "_attach", lambda s: tuple(x for x in attached(s) if "attach_stamps" not in x))
+        sync(conn, {old.id: old}, {})
     with conn, conn.cursor() as cur:
         cur.execute(
             "INSERT INTO lab.thing (code, v, geom) VALUES ('a', '1', ST_Multi(ST_MakeEnvelope(1, 2, 3, 4, 4490)))"
@@ -162,4 +167,8 @@ def test_published_layers_get_what_is_new(never_migrated: str) -> None:
         assert {"lab.thing:", "lab.thing:portion", "lab.thing:restore"} <= by_name.keys()
         assert len(by_name) == len(bodies) / 2
         assert all(len(b) == 1 for b in by_name.values())
+        cur.execute(
+            "SELECT count(*) FROM pg_tables WHERE schemaname = 'stamps' AND tablename IN ('lab.thing', 'lab.another')"
+        )
+        assert cur.fetchone() == (2,)
     conn.close()

@@ -15,6 +15,7 @@ from geocloud.settings import (
     IngestSettings,
     JobSettings,
     QgisSettings,
+    RasterSettings,
     SensingSettings,
     SiteSettings,
     StyleSettings,
@@ -36,6 +37,7 @@ _GROUPS = (
     JobSettings,
     SiteSettings,
     SensingSettings,
+    RasterSettings,
 )
 
 

@@ -27,6 +27,10 @@ installed_postgres() {
     printf '%s' "$found"
 }
 
+# pgRouting of the server that is used; nothing else needs it, so everything runs without it but what goes along roads.
+has_routing() { compgen -G "/usr/share/postgresql/$1/extension/pgrouting.control" >/dev/null ||
+    compgen -G "/usr/pgsql-$1/share/extension/pgrouting.control" >/dev/null; }
+
 # A Python >= 3.11, with what `python -m venv` needs.
 find_python() {
     local name
@@ -104,6 +108,21 @@ install_postgres() {
     [ -z "$failed" ] || refuse "postgresql-$major" "postgresql-$major-postgis-3"
 }
 
+install_routing() {
+    local major wanted
+    major="$(installed_postgres)"
+    if [ -z "$major" ] || has_routing "$major"; then return; fi
+    wanted="postgresql-$major-pgrouting"
+    if [ -n "$may_install" ]; then
+        say "Installing pgRouting (安装 pgRouting) …"
+        "${root[@]}" apt-get update -q >&2
+        apt_install "$wanted" && return
+    fi
+    if [ -n "$extra" ]; then refuse "$wanted"; fi
+    say "Without the package $wanted nothing is found along roads (as root: apt-get install $wanted)."
+    say "缺少软件包 $wanted，按道路计算的功能不可用。"
+}
+
 install_python() {
     local python
     [ -n "$may_install" ] || refuse "python3 (>= 3.11)" python3-venv
@@ -178,6 +197,7 @@ if [ "$extra" = qgis ]; then
     exit 0
 fi
 if [ -n "$needs_postgres" ] && [ -z "$(installed_postgres)" ]; then install_postgres; fi
+if [ -n "$needs_postgres" ]; then install_routing; fi
 install_for_map
 if [ "$extra" = test ]; then install_mosquitto; fi
 # Everything but the map runs without its libraries, and the page says how to get them.

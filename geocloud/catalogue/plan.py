@@ -128,11 +128,12 @@ def plan_retire(existing: Existing) -> Step:
 
 
 def _attach(spec: LayerSpec) -> tuple[str, ...]:
-    """History, rights, and what tiles are made from, as the definition asks."""
+    """History, rights, what tiles are made from, and the table of stamps, as the definition asks."""
     return (
         f"SELECT geocloud.attach_time('{spec.id}')",
         *_grants(spec),
         f"SELECT geocloud.attach_tiles('{spec.id}')",
+        f"SELECT geocloud.attach_stamps('{spec.id}')",
     )
 
 

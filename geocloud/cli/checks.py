@@ -14,7 +14,7 @@ import psycopg2
 from geocloud.cli.serving import check_web_port, listens
 from geocloud.db import cluster, server
 from geocloud.db.folder import Folder, check_disk, holder, open_folder
-from geocloud.db.given import check_version, derive_urls
+from geocloud.db.given import check_version, derive_urls, has_routing
 from geocloud.db.memory import machine
 from geocloud.db.migrate import applied, numbered_sql
 from geocloud.db.pool import connect, translate
@@ -68,6 +68,7 @@ def examine(settings: Settings) -> list[Finding]:
     if urls:
         run("roles", "roles", "角色", lambda: _roles(urls[0]))
         run("version", "versions", "版本", lambda: _versions(urls[0]))
+        run("routing", "pgRouting", "pgRouting", lambda: _routing(urls[0]))
         if run("migrations", "migrations", "迁移", lambda: _migrations(urls[0])):
             run("catalogue", "layers", "图层", lambda: _catalogue(settings, urls[0]))
     else:
@@ -177,6 +178,19 @@ def _versions(urls: cluster.Urls) -> Said:
         version, postgis, checksums, fsync = cur.fetchone() or ("", "", "", "")
     text = f"PostgreSQL {version}, {postgis}, checksums {checksums}, fsync {fsync}"
     return ("ok" if checksums == fsync == "on" else "note"), text, text
+
+
+def _routing(urls: cluster.Urls) -> Said:
+    with connect(urls.reader, application_name="geocloud doctor") as conn:
+        version = has_routing(conn)
+    if version is None:
+        return (
+            "note",
+            "Not in the database: nothing is found along roads. Install postgresql-<version>-pgrouting and run "
+            "`geocloud up`.",
+            "数据库中没有:按道路计算的功能不可用。请安装 postgresql-<版本>-pgrouting 后运行 `geocloud up`。",
+        )
+    return "ok", version, version
 
 
 def _migrations(urls: cluster.Urls) -> Said:

@@ -41,6 +41,7 @@ def demo(
     from geocloud import demo as city
     from geocloud.catalogue.publish import sync
     from geocloud.db.pool import connect
+    from geocloud.demo.beside import load_beside
     from geocloud.sectors.registry import definitions
 
     layers, codes = definitions(settings.city)
@@ -56,8 +57,9 @@ def demo(
                 bar.update(tasks[layer], completed=done, total=total)
 
             results = city.load(urls.owner, wanted, progress)
+        readings = load_beside(urls.writer, wanted, results, settings.rasters_folder)
     if as_json:
-        print_json({"size": wanted, "layers": [r.__dict__ for r in results]})
+        print_json({"size": wanted, "layers": [r.__dict__ for r in results], "readings": readings})
         return
     for r in results:
         print(f"{r.layer:<28}{r.rows:>10,}  {pick(*_WORDS[r.outcome])}")
@@ -81,11 +83,27 @@ def year(as_json: _JSON = False) -> None:
 
 
 @app.command()
+def readings(as_json: _JSON = False) -> None:
+    """Bring the made-up readings of the synthetic car parks up to now (合成余位读数)."""
+    from geocloud.demo.parking_readings import bring_up
+
+    with ready_database(Settings.read(), quiet=as_json) as urls:
+        kept = bring_up(urls.writer)
+    if as_json:
+        print_json({"readings": kept})
+        return
+    print(pick(f"{kept:,} readings added.", f"新增读数 {kept:,} 条。"))
+
+
+@app.command()
 def clear(as_json: _JSON = False) -> None:
     """Take every synthetic row out; rows loaded from files stay."""
     from geocloud import demo as city
+    from geocloud.demo.beside import clear_beside
 
-    with ready_database(Settings.read(), quiet=as_json) as urls:
+    settings = Settings.read()
+    with ready_database(settings, quiet=as_json) as urls:
+        clear_beside(urls.owner, settings.rasters_folder)
         removed = city.clear(urls.owner)
     if as_json:
         print_json({"removed": removed})

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -29,7 +30,8 @@ _OSM = (".pbf", ".osm")
 _PLAIN = frozenset({".csv", ".fgb", ".geojson", ".gml", ".gpkg", ".json", ".kml", ".shp", ".tsv", ".txt", ".xlsx"})
 _SHOWN_FINDINGS = 20
 _FILE_WIDTH = 140
-_STAGES = {"read": ("reading", "读取"), "index": ("indexing", "建立索引"), "merge": ("merging", "合并")}
+_STAGES = {"read": ("reading", "读取"), "index": ("indexing", "建立索引"), "merge": ("merging", "合并"),
+           "stamp": ("stamping", "标记")}  # fmt: skip
 
 
 def command(
@@ -152,6 +154,7 @@ def _options(
     quarantine: Path | None, column: list[str] | None,
 ) -> LoadOptions:  # fmt: skip
     from geocloud.ingest.load import LoadOptions
+    from geocloud.overlay.keep import stamp_written
 
     columns = {}
     for pair in column or []:
@@ -161,7 +164,7 @@ def _options(
         columns[name.strip()] = source.strip()
     return LoadOptions(
         origin=origin, full=full, full_scope="source" if same_source else "layer", strict=strict, dry_run=dry_run,
-        valid_from=_instant(valid_from), quarantine=quarantine, columns=columns,
+        valid_from=_instant(valid_from), quarantine=quarantine, columns=columns, written=stamp_written,
     )  # fmt: skip
 
 
@@ -220,6 +223,8 @@ def _recipe(
     settings: Settings, url: str, catalogue: Catalogue, recipe: Recipe, data: Path, strict: bool, dry_run: bool,
     quiet: bool,
 ) -> list[LoadResult]:  # fmt: skip
+    from geocloud.overlay.keep import stamp_written
+
     missing = [one.file for one in recipe.loads if not (data / one.file).exists()]
     if missing:
         raise IngestError(
@@ -231,7 +236,7 @@ def _recipe(
         )
     results: list[LoadResult] = []
     for one in recipe.loads:
-        options = one.loading(strict=strict, dry_run=dry_run)
+        options = replace(one.loading(strict=strict, dry_run=dry_run), written=stamp_written)
         if one.layer is None:
             results += _osm(settings, url, catalogue, data / one.file, options, quiet=quiet)
             continue

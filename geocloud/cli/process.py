@@ -72,7 +72,7 @@ def _run(
     """Run a process here and now; JSON goes to stdout, files go to a folder."""
     from geocloud.jobs.inputs import read_inputs
     from geocloud.jobs.model import Blob
-    from geocloud.jobs.run import open_run
+    from geocloud.jobs.run import run_process
     from geocloud.sectors.registry import find
 
     p = find(process)
@@ -85,9 +85,10 @@ def _run(
         out.print(f"{share * 100:3.0f} %  {pick(en, zh)}")
 
     with ready_database(settings, quiet=True) as urls:
-        writer = urls.writer if p.writes(given) is not None else None
-        with open_run(settings, urls.reader, language=language(), progress=progress, writer_url=writer) as run:
-            results = p.run(run, given, wanted)
+        results = run_process(
+            p, settings, given, wanted, reader_url=urls.reader, writer_url=urls.writer, language=language(),
+            progress=progress,
+        )  # fmt: skip
     documents: dict[str, Any] = {}
     for name in (o.name for o in p.outputs if o.name in wanted):
         value = results[name]

@@ -97,6 +97,7 @@ async def _restore(
 
     from geocloud.features.restore import carry_out, matching_statement, restore_statement
     from geocloud.features.writing import Said
+    from geocloud.overlay.editing import stamp_after
 
     conn = await asyncpg.connect(url, server_settings={"application_name": "geocloud restore"})
     try:
@@ -104,7 +105,7 @@ async def _restore(
             matching = matching_statement(layer, believed, where, None, settings.web)
             fids = [r[0] for r in await conn.fetch(matching.sql, *matching.args)]
         statement = restore_statement(layer, believed, fids, Said(by=_whoever()))
-        found = await carry_out(conn, layer, statement, dry=dry)
+        found = await carry_out(conn, layer, statement, dry=dry, after=stamp_after)
         return {"ended": found.ended, "changed": found.changed, "returned": found.returned}
     finally:
         await conn.close()

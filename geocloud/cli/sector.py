@@ -31,6 +31,7 @@ def _list(as_json: Annotated[bool, typer.Option("--json", help="Print JSON (以 
         {
             "name": s.name, "title": s.title.model_dump(), "module": s.module, "published": s.name in chosen,
             "layers": layer_ids(s), "processes": [p.id for p in s.processes], "error": s.error,
+            "functions": [f.process for f in s.panel.functions] if s.panel else [], "panel_error": s.panel_error,
         }
         for s in sectors().values()
     ]  # fmt: skip
@@ -44,6 +45,8 @@ def _list(as_json: Annotated[bool, typer.Option("--json", help="Print JSON (以 
     table = Table(*(pick(*h) for h in heads), box=None)
     for s, told in zip(sectors().values(), found, strict=True):
         state = s.error or (pick("published", "发布") if told["published"] else pick("left out", "停用"))
+        if s.panel_error:
+            state += pick(f"; panel: {s.panel_error}", f";面板:{s.panel_error}")
         table.add_row(
             s.name, pick(s.title.en, s.title.zh), "\n".join(layer_ids(s)), "\n".join(p.id for p in s.processes), state
         )

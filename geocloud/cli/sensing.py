@@ -54,24 +54,42 @@ def _load(
     mapping: Annotated[
         str | None, typer.Option(help="YAML file of a mapping, or the name of one of the house's (映射).")
     ] = None,
+    form: Annotated[
+        str | None, typer.Option(help="Form of messages that a sector reads, such as parking: JSON, NDJSON (报文格式).")
+    ] = None,
     as_json: _Json = False,
 ) -> None:
     """Load readings; the same file again changes nothing.
 
     Without a mapping its columns are named as those of `POST /sensing/observations`.
     """
-    from geocloud.sensing.load import load_file
+    from geocloud.sectors import registry
+    from geocloud.sensing.load import load_file, load_messages
     from geocloud.sensing.mapping import read_mapping
 
     settings = Settings.read()
     if not file.is_file():
         raise IngestError(f"There is no file {file}.", f"没有文件 {file}。")
+    if mapping is not None and form is not None:
+        raise InvalidParameter(
+            "A file is read by a mapping or by a form, not by both.", "映射与报文格式只能给出其一。"
+        )  # fmt: skip
     how = read_mapping(mapping) if mapping is not None else None
+    read = registry.form(form) if form is not None else None
     bar = progress_bar()
     with bar:
         task = bar.add_task(pick("reading", "读取"), total=None)
+
+        def on_rows(rows: int) -> None:
+            bar.advance(task, rows)
+
         loaded = _work(
-            lambda conn: load_file(conn, file, how, settings.sensing, lambda n: bar.advance(task, n)), quiet=as_json
+            lambda conn: (
+                load_file(conn, file, how, settings.sensing, on_rows)
+                if read is None
+                else load_messages(conn, file, read, settings.sensing, on_rows)
+            ),
+            quiet=as_json,
         )
     told = asdict(loaded)
     if as_json:
@@ -87,6 +105,12 @@ def _load(
             f"换算单位 {o.converted},隔离 {o.quarantined};空值 {loaded.missing},新登记数据流 {loaded.registered}。",
         )
     )
+    if read is not None:
+        print(
+            pick(
+                f"{loaded.without_reading} messages tell no number.", f"另有 {loaded.without_reading} 条报文不含数值。"
+            )
+        )
     for p in o.problems:
         print(f"  {p.place}: {_reason(p.reason)}: {p.text}")
 

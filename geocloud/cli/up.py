@@ -104,6 +104,7 @@ def _wants_demo(settings: Settings, urls: Urls) -> bool:
 
 def _load_demo(settings: Settings, urls: Urls, size: Literal["small", "city", "province"]) -> None:
     from geocloud import demo
+    from geocloud.demo.beside import load_beside
 
     print(
         pick(f"Loading the synthetic demo city ({size})", f"载入合成示例城市({size})"),
@@ -119,7 +120,8 @@ def _load_demo(settings: Settings, urls: Urls, size: Literal["small", "city", "p
                 tasks[layer] = bar.add_task(layer, total=total)
             bar.update(tasks[layer], completed=done, total=total)
 
-        demo.load(urls.owner, size, progress)
+        results = demo.load(urls.owner, size, progress)
+    load_beside(urls.writer, size, results, settings.rasters_folder)
     _mark(settings).unlink(missing_ok=True)
 
 

@@ -17,7 +17,7 @@ from psycopg2 import sql
 
 from geocloud.db import server
 from geocloud.db.folder import Folder, check_disk, lock_file, open_folder, wait_lock
-from geocloud.db.given import given_urls, prepare_extension
+from geocloud.db.given import given_urls, prepare_extension, prepare_routing
 from geocloud.db.pool import connect
 from geocloud.db.roles import (
     JOBS,
@@ -163,6 +163,7 @@ def _private(settings: DatabaseSettings, folder: Folder, on_step: OnStep | None,
         _make_database(found, credentials, settings)
     with connect(server.admin_url(found, DATABASE), application_name="geocloud setup") as conn:
         prepare_extension(conn)
+        prepare_routing(conn)
         with conn.cursor() as cur:
             cur.execute(
                 sql.SQL("ALTER ROLE {} SET statement_timeout = {}").format(

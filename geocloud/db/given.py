@@ -24,7 +24,10 @@ from geocloud.db.roles import (
 )
 from geocloud.errors import DatabaseError, MissingPackages, SettingsError, WrongVersion
 
-__all__ = ["check_version", "derive_urls", "given_urls", "prepare_extension"]
+__all__ = ["check_version", "derive_urls", "given_urls", "has_routing", "prepare_extension", "prepare_routing"]
+
+ROUTING_MIN = (3, 4)
+"""pgRouting whose functions give back the columns that are read (路网计算)."""
 
 
 def given_urls(url: str, credentials: Credentials, *, timeout_ms: int) -> Urls:
@@ -48,6 +51,7 @@ def given_urls(url: str, credentials: Credentials, *, timeout_ms: int) -> Urls:
         me, database = _who(conn)
         check_version(conn)
         prepare_extension(conn)
+        prepare_routing(conn)
         urls = derive_urls(url, credentials, me)
         if (
             not _is_ready(conn, me, database, [name for name, _ in logins.values()])
@@ -140,6 +144,36 @@ def prepare_extension(conn: connection) -> None:
             todo_zh="请在服务器上升级 PostGIS 并执行 `ALTER EXTENSION postgis UPDATE`。",
             installed=installed,
         )
+
+
+def prepare_routing(conn: connection) -> None:
+    """Makes or upgrades the extension pgrouting where the server has it and this role may; nothing fails without it.
+
+    Only what goes along roads needs it, and says so (`geocloud.network`).
+    """
+    with conn.cursor() as cur:
+        cur.execute("SELECT default_version, installed_version FROM pg_available_extensions WHERE name = 'pgrouting'")
+        default, installed = cur.fetchone() or (None, None)
+        if default is None or _number(default) < ROUTING_MIN:
+            return
+        if installed is not None and _number(installed) >= ROUTING_MIN:
+            return
+        cur.execute("SAVEPOINT routing")
+        try:
+            if installed is None:
+                cur.execute("CREATE EXTENSION pgrouting SCHEMA public")
+            else:
+                cur.execute("ALTER EXTENSION pgrouting UPDATE")
+        except (psycopg2.errors.InsufficientPrivilege, psycopg2.errors.UndefinedFile):
+            cur.execute("ROLLBACK TO SAVEPOINT routing")
+
+
+def has_routing(conn: connection) -> str | None:
+    """Version of pgRouting in the database; None where there is none that is new enough."""
+    with conn.cursor() as cur:
+        cur.execute("SELECT extversion FROM pg_extension WHERE extname = 'pgrouting'")
+        found = (cur.fetchone() or (None,))[0]
+    return str(found) if found is not None and _number(found) >= ROUTING_MIN else None
 
 
 def _no_postgis(conn: connection) -> MissingPackages:

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The demo's grids: unit grids of a few communities, made as `grid-generate` makes them, and departments' upon them.
 
-People and phone numbers are invented. The demo's communities are larger than real ones, more so the smaller the city
-is, so that ten thousand square metres would need more numbers than a community has: the area aimed at is then larger.
+People and phone numbers are invented, and a few faults of boundaries are planted (`truth`). The demo's communities are
+larger than real ones, more so the smaller the city is, so that ten thousand square metres would need more numbers than
+a community has: the area aimed at is then larger.
 """
 
 from __future__ import annotations
@@ -18,11 +19,12 @@ import shapely
 from geocloud.demo import ground
 from geocloud.demo.city import City
 from geocloud.demo.columns import Batch, Shapes, number, pick, whole
-from geocloud.demo.facts import Ints
+from geocloud.demo.facts import SIZES, Ints, SizeName
+from geocloud.demo.grid_faults import GOVERNANCE, Faults, Planted, plant
 from geocloud.geodesy.straight import straight_areas
 from geocloud.grids.unit_make import TARGET_M2, Lines, make
 
-__all__ = ["LAYERS", "made"]
+__all__ = ["LAYERS", "made", "truth"]
 
 # Communities of the first subdistrict that get unit grids, and how many of these each has at the most.
 COMMUNITIES, MOST_GRIDS = 4, 300
@@ -127,17 +129,43 @@ def unit_grid(c: City) -> Iterator[Batch]:
     )
 
 
-def governance_grid(c: City) -> Iterator[Batch]:
-    """Unit grids of one community by sixes, in the order of their numbers."""
+def _groups(c: City) -> tuple[Ints, list[str], Shapes]:
+    """Unit grids of one community by sixes, in the order of their numbers: village and group, codes, shapes."""
     codes, shapes, village = made(c)
     group = np.array([int(code[-3:]) - 1 for code in codes]) // _GROUP
     keys, of = np.unique(np.stack([village, group], axis=1), axis=0, return_inverse=True)
     of = of.reshape(-1)
     merged = _shapes([shapely.union_all(shapes[of == k]) for k in range(len(keys))])
+    return keys, [f"ZZ-{c.village_codes[v]}-{g + 1:02d}" for v, g in keys.tolist()], merged
+
+
+@lru_cache(maxsize=1)
+def _faults(c: City) -> Faults:
+    """Departments' grids with what was planted in them."""
+    codes, shapes, village = made(c)
+    villages = np.unique(village).tolist()
+    whole = {v: shapely.union_all(shapes[village == v]) for v in villages}
+    own = {
+        layer: {_code(prefix, c.village_codes[v]): whole[v] for v in villages} for layer, prefix in _PREFIXES.items()
+    }
+    _, names, merged = _groups(c)
+    own[GOVERNANCE] = dict(zip(names, merged, strict=True))
+    return plant(dict(zip(codes, shapes, strict=True)), village, {v: c.village_codes[v] for v in villages}, own)
+
+
+def truth(size: SizeName) -> tuple[Planted, ...]:
+    """Every fault planted in boundaries of the demo of a size; there are no others."""
+    return tuple(p for n in range(SIZES[size].cities) for p in _faults(City(size, n)).planted)
+
+
+def governance_grid(c: City) -> Iterator[Batch]:
+    """Unit grids of one community by sixes, in the order of their numbers."""
+    keys, names, _ = _groups(c)
+    merged = _shapes([_faults(c).shapes[GOVERNANCE][k] for k in names])
     homes = c.stream("governance").integers(300, 500, len(keys))
     yield Batch(
         {
-            "code": pa.array([f"ZZ-{c.village_codes[v]}-{g + 1:02d}" for v, g in keys.tolist()]),
+            "code": pa.array(names),
             "name": pa.array([f"{c.village_names[v]}第 {g + 1} 网格" for v, g in keys.tolist()]),
             "level": pa.array(["village"] * len(keys)),
             "households": whole(homes),
@@ -150,21 +178,35 @@ def governance_grid(c: City) -> Iterator[Batch]:
     )
 
 
-def _by_community(name: str, prefix: str, owner: str, word: str, **more: str) -> Callable[[City], Iterator[Batch]]:
+# What codes of a department begin with.
+_PREFIXES = {
+    "grid.professional_grid": "010100",
+    "grid.environment_grid": "HB-",
+    "grid.market_grid": "SJ-",
+    "grid.fire_grid": "XF-",
+    "grid.police_grid": "JW-",
+}
+
+
+def _code(prefix: str, village: str) -> str:
+    return f"{prefix}{village}{'00' if prefix.isdigit() else ''}"
+
+
+def _by_community(name: str, owner: str, word: str, **more: str) -> Callable[[City], Iterator[Batch]]:
     def rows(c: City) -> Iterator[Batch]:
-        _, shapes, village = made(c)
-        villages = np.unique(village)
-        merged = _shapes([shapely.union_all(shapes[village == v]) for v in villages.tolist()])
-        codes = [c.village_codes[v] for v in villages.tolist()]
-        named = [f"{prefix}{code}{'00' if prefix.isdigit() else ''}" for code in codes]
+        layer, faults = f"grid.{name}_grid", _faults(c)
+        villages = np.unique(made(c)[2])
+        named = [_code(_PREFIXES[layer], c.village_codes[v]) for v in villages.tolist()]
+        merged = _shapes([faults.shapes[layer][k] for k in named])
+        said = np.array([faults.said.get((layer, k), v) for k, v in zip(named, villages.tolist(), strict=True)])
         yield Batch(
             {
                 "code": pa.array(named),
                 "name": pa.array([f"{c.village_names[v]}{word}" for v in villages.tolist()]),
                 "area_m2": number(straight_areas(merged), 2),
-                **{k: pa.array([v] * len(codes)) for k, v in more.items()},
-                **_people(c, name, owner, len(codes)),
-                **_where(c, villages),
+                **{k: pa.array([v] * len(named)) for k, v in more.items()},
+                **_people(c, name, owner, len(named)),
+                **_where(c, said),
             },
             _multi(merged),
         )
@@ -175,12 +217,10 @@ def _by_community(name: str, prefix: str, owner: str, word: str, **more: str) ->
 LAYERS: dict[str, Callable[[City], Iterator[Batch]]] = {
     "grid.unit_grid": unit_grid,
     # The class of what is managed is an example: no list of these was to be had.
-    "grid.professional_grid": _by_community(
-        "professional", "010100", "示例城市管理局", "专业网格", object_class="010100"
-    ),
+    "grid.professional_grid": _by_community("professional", "示例城市管理局", "专业网格", object_class="010100"),
     "grid.governance_grid": governance_grid,
-    "grid.environment_grid": _by_community("environment", "HB-", "示例生态环境局", "环保网格", level="village"),
-    "grid.market_grid": _by_community("market", "SJ-", "示例市场监管局", "市场监管网格"),
-    "grid.fire_grid": _by_community("fire", "XF-", "示例消防救援支队", "消防网格"),
-    "grid.police_grid": _by_community("police", "JW-", "示例公安局", "警务网格"),
+    "grid.environment_grid": _by_community("environment", "示例生态环境局", "环保网格", level="village"),
+    "grid.market_grid": _by_community("market", "示例市场监管局", "市场监管网格"),
+    "grid.fire_grid": _by_community("fire", "示例消防救援支队", "消防网格"),
+    "grid.police_grid": _by_community("police", "示例公安局", "警务网格"),
 }

@@ -20,7 +20,17 @@ from geocloud.catalogue.publish import read_catalogue
 from geocloud.catalogue.registry import Layer
 from geocloud.catalogue.spec import LayerSpec
 from geocloud.db.pool import connect
-from geocloud.demo import culture, grids, ground, plan_rows, services
+from geocloud.demo import (
+    culture,
+    emergency,
+    grids,
+    ground,
+    parking,
+    parking_readings,
+    plan_rows,
+    services,
+    water_sector,
+)
 from geocloud.demo.city import City
 from geocloud.demo.columns import Batch
 from geocloud.demo.facts import SIZES, SizeName
@@ -38,7 +48,10 @@ __all__ = ["LAYERS", "Loaded", "clear", "expected", "generate", "load"]
 log = logging.getLogger(__name__)
 
 # In the order they are shown while loading: the map fills from the ground up.
-LAYERS = {**ground.LAYERS, **services.LAYERS, **culture.LAYERS, **plan_rows.LAYERS, **grids.LAYERS}
+LAYERS = {
+    **ground.LAYERS, **services.LAYERS, **culture.LAYERS, **parking.LAYERS, **water_sector.LAYERS, **emergency.LAYERS,
+    **plan_rows.LAYERS, **grids.LAYERS,
+}  # fmt: skip
 TITLE_ZH, TITLE_EN = "合成示例城市(非真实数据)", "Synthetic demo city (not real data)"
 LICENCE = "CC0-1.0"
 _COPY_BLOCK = 1 << 20
@@ -124,7 +137,7 @@ def load(
             results.append(_load_layer(conn, published[layer_id], size, on_progress or (lambda *_: None)))
         for kept in (_city, plans_of, sectors_of, grids.made):
             kept.cache_clear()
-        return results
+    return results
 
 
 def clear(owner_url: str, *, layers: Sequence[str] | None = None) -> dict[str, int]:
@@ -139,6 +152,7 @@ def clear(owner_url: str, *, layers: Sequence[str] | None = None) -> dict[str, i
         for layer_id, layer in published.items():
             if layer.synthetic and (layers is None or layer_id in layers):
                 with conn.cursor() as cur:
+                    parking_readings.take_out(cur, layer_id)
                     removed[layer_id] = _clear_layer(cur, layer)
                     _announce(cur)
                 conn.commit()
@@ -164,6 +178,7 @@ def _load_layer(conn: Connection, layer: Layer, size: SizeName, progress: Progre
             conn.commit()
             return Loaded(layer.id, "unchanged", synthetic)
         if synthetic:
+            parking_readings.take_out(cur, layer.id)
             _clear_layer(cur, layer)
         rows = _write(cur, layer.spec, size, progress)
         _announce(cur)
@@ -204,6 +219,7 @@ def _write(cur: Any, spec: LayerSpec, size: SizeName, progress: Progress) -> int
     except NotPossible as exc:
         raise _busy(spec.id) from exc
     _amend(cur, spec, amendments(size, spec.id))
+    _amend(cur, spec, water_sector.amendments([_city(size, n) for n in range(SIZES[size].cities)], spec.id))
     cur.execute(
         "INSERT INTO geocloud.load (layer, source_id, file_name, version, report) "
         "SELECT %s, %s, 'geocloud demo', version, %s FROM geocloud.layer_state WHERE layer = %s",
@@ -214,10 +230,11 @@ def _write(cur: Any, spec: LayerSpec, size: SizeName, progress: Progress) -> int
 
 
 def _amend(cur: Any, spec: LayerSpec, amended: Sequence[Amendment]) -> None:
-    """Gives amended features the part of their life before the day of the amendment."""
+    """Gives amended features, which are named by the layer's key, the part of their life before the day of the
+    amendment."""
     portion = sql.Identifier("history", f"{spec.id}:portion")
-    statement = sql.SQL("SELECT {}(fid, '-infinity', %s, %s, NULL) FROM {} WHERE bsm = %s").format(
-        portion, sql.Identifier(spec.theme, spec.name)
+    statement = sql.SQL("SELECT {}(fid, '-infinity', %s, %s, NULL) FROM {} WHERE {} = %s").format(
+        portion, sql.Identifier(spec.theme, spec.name), sql.Identifier(spec.key[0])
     )
     for a in amended:
         cur.execute(statement, (f"{a.day.isoformat()}T00:00:00+08:00", Json(a.before), a.bsm))

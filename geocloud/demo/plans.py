@@ -113,7 +113,7 @@ class Amendment:
 
     bsm: str
     day: date
-    before: dict[str, str]
+    before: dict[str, Any]
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from geocloud.demo.city import City, points
 from geocloud.demo.columns import Batch, choose, day, digits, join, number, pick, sliced, whole
 from geocloud.demo.facts import Floats, Ints, stream
 from geocloud.demo.plots import shares
+from geocloud.demo.relief import ground
 
 __all__ = ["HERITAGE", "LAYERS", "VENUES", "heritage_names", "places", "sized"]
 
@@ -144,9 +145,10 @@ def sized(c: City, full: int) -> int:
     return max(8, round(full * c.size.facilities))
 
 
-def places(c: City, name: str, full: int) -> Floats:
-    """The places of the stream of that name, in plane metres; the same whenever they are asked for."""
-    return _spots(c, name, sized(c, full), 0.3 if name == HERITAGE[0] else 0.6)
+def places(c: City, name: str, full: int, spread: float | None = None) -> Floats:
+    """The places of the stream of that name, in plane metres; the same whenever they are asked for. `spread`: how much
+    more there are where people live."""
+    return _spots(c, name, sized(c, full), spread or (0.3 if name == HERITAGE[0] else 0.6))
 
 
 def _points(
@@ -304,34 +306,6 @@ def heritage_site(c: City) -> Iterator[Batch]:
     )
 
 
-def parking_lot(c: City) -> Iterator[Batch]:
-    n, rng = sized(c, 1_500), c.stream("parking")
-    kind = _draw(rng, [30, 48, 22], n)
-    spaces = np.array([160, 320, 36])[kind] * (0.3 + 1.4 * rng.random(n))
-    fast = np.where(kind == 2, 0, spaces * 0.04 * rng.random(n))
-    yield from _points(
-        c,
-        "K",
-        _spots(c, "parking places", n, 0.8),
-        _named(["停车场"], np.zeros(n, np.int64)),
-        {
-            "kind": pick(["public", "building", "road"], kind),
-            "property": choose(rng, ["public", "private"], [55, 45], n),
-            "spaces": whole(spaces),
-            "spaces_accessible": whole(np.maximum(1, spaces * 0.02)),
-            "chargers_fast": whole(fast),
-            "chargers_slow": whole(fast * 2.5),
-            "entrances": whole(np.where(kind == 2, 0, 1 + rng.random(n) * 3)),
-            "underground": pa.array((kind == 1) & (rng.random(n) < 0.5)),
-            "fee": pa.array(rng.random(n) < 0.6),
-            "hours": pick(["00:00-24:00"], np.zeros(n, np.int64)),
-            "online": pa.array(rng.random(n) < 0.5),
-            "state": pick(["running"], np.zeros(n, np.int64)),
-        },
-        ("county_code", "township_code"),
-    )
-
-
 def air_station(c: City) -> Iterator[Batch]:
     towns = c.land.towns
     rng = stream("air", c.number)
@@ -365,7 +339,8 @@ def _hydro(c: City, first: int, xy: Floats, names: pa.Array, columns: dict[str, 
 
 
 def river_gauge(c: City) -> Iterator[Batch]:
-    """Stations along the named rivers; levels are invented, above an assumed datum."""
+    """Stations along the named rivers; levels are invented, most above the datum of 1985, some above an assumed one
+    whose height is known, or is not."""
     rng = c.stream("gauges")
     places, rivers = [], []
     for r in c.waters.rivers:
@@ -375,7 +350,9 @@ def river_gauge(c: City) -> Iterator[Batch]:
                 places.append(at)
                 rivers.append(r.name)
     xy, n = np.array(places), len(places)
-    warning = 28 + 10 * rng.random(n)
+    kind = np.searchsorted(np.cumsum([0.6, 0.25, 0.15]), c.stream("gauge datums").random(n), side="right")
+    zero = np.where(kind == 1, np.round(20 + 5 * rng.random(n), 2), 0.0)
+    warning = ground(c.land, *xy.T) - 1.5 - zero - 12.0 * (kind == 2)
     yield from _hydro(
         c,
         99_900_000,
@@ -388,7 +365,8 @@ def river_gauge(c: City) -> Iterator[Batch]:
             "guarantee_level_m": number(warning + 1.5, 2),
             "left_crest_m": number(warning + 3.2, 2),
             "right_crest_m": number(warning + 3.1, 2),
-            "datum_name": pick(["假定基面"], np.zeros(n, np.int64)),
+            "datum_name": pick(["1985 国家高程基准", "假定基面", "假定基面"], kind),
+            "datum_height_m": pa.array([z if k == 1 else None for k, z in zip(kind, zero, strict=True)], pa.float64()),
             "state": pick(["running"], np.zeros(n, np.int64)),
         },
     )
@@ -431,7 +409,7 @@ def weather_station(c: City) -> Iterator[Batch]:
 
 
 _MAKERS = (
-    school, hospital, elderly_care, shelter, culture_venue, heritage_site, parking_lot, camera, component,
+    school, hospital, elderly_care, shelter, culture_venue, heritage_site, camera, component,
     air_station, river_gauge, rain_gauge, weather_station,
 )  # fmt: skip
 LAYERS: dict[str, Callable[[City], Iterator[Batch]]] = {f"facility.{make.__name__}": make for make in _MAKERS}

@@ -22,6 +22,7 @@ from geocloud.features.query import Output, Statement, item_statement
 from geocloud.features.refusals import refusal, unknown_item
 from geocloud.features.request import current_relation
 from geocloud.features.rows import Rows, RuleBook
+from geocloud.features.stamping import Stamper, Stamping, is_plain
 from geocloud.features.version import Version
 from geocloud.features.violation import Violation, refuse_all
 from geocloud.features.writing import Said, base_statement, delete_statement, insert_statement, update_statement
@@ -80,8 +81,8 @@ class Written:
 class Editor:
     """One worker's way to write; what it returns has been committed."""
 
-    def __init__(self, writer_url: str, reader: Reader, settings: Settings) -> None:
-        self._url, self.reader, self.settings = writer_url, reader, settings
+    def __init__(self, writer_url: str, reader: Reader, settings: Settings, stamper: Stamper | None = None) -> None:
+        self._url, self.reader, self.settings, self.stamper = writer_url, reader, settings, stamper
         self._book = RuleBook(settings.city.city_bbox)
         self._pool: asyncpg.Pool[Any] | None = None
         self.keys = Keys(self)
@@ -111,7 +112,8 @@ class Editor:
         if not drafts:
             raise refuse_all(found, 0)
         rows = await self.checked(layer, drafts, how, found, whole=True)
-        statement = insert_statement(layer, rows, how.output, how.said, how.until)
+        stamping = await self.stamping(layer, how, rows, new=True)
+        statement = insert_statement(layer, rows, how.output, how.said, how.until, stamping)
         out = await self.write(layer, statement)
         return [_written(row, rows.notes) for row in out], many
 
@@ -146,7 +148,7 @@ class Editor:
         for _ in range(_TRIES):
             current = await self.current(layer, fid, how.output)
             await self._match(layer, current, how)
-            statement = delete_statement(layer, fid, current.version, how.said)
+            statement = delete_statement(layer, fid, current.version, how.said, await self.stamping(layer, how))
             rows = await self.write(layer, statement)
             if rows:
                 stamp: datetime = rows[0][1]
@@ -169,7 +171,8 @@ class Editor:
             draft = read(orjson.loads(current.text), found)
             rows = await self.checked(layer, [draft], how, found, whole=whole)
             if rows.values or rows.geometry is not None:
-                statement = update_statement(layer, fid, current.version, rows, how.output, how.said)
+                stamping = await self.stamping(layer, how, rows)
+                statement = update_statement(layer, fid, current.version, rows, how.output, how.said, stamping)
                 out = await self.write(layer, statement)
                 if out:
                     return _written(out[0], rows.notes)
@@ -190,7 +193,8 @@ class Editor:
             return None
         if not rows.values and rows.geometry is None:
             return None
-        statement = update_statement(layer, fid, how.expected[0], rows, how.output, how.said)
+        stamping = await self.stamping(layer, how, rows)
+        statement = update_statement(layer, fid, how.expected[0], rows, how.output, how.said, stamping)
         out = await self.write(layer, statement)
         return _written(out[0], rows.notes) if out else None
 
@@ -213,6 +217,14 @@ class Editor:
         if len(drafts) < _MANY:
             return self._book.check(layer, drafts, how.system, how.at, whole=whole)
         return await asyncio.to_thread(self._book.check, layer, drafts, how.system, how.at, whole=whole)
+
+    async def stamping(self, layer: Layer, how: How, rows: Rows | None = None, *, new: bool = False) -> Stamping | None:
+        """What the statement of a change is to keep of where its rows lie; None to leave that for later."""
+        if self.stamper is None or layer.spec.geometry == "none" or not is_plain(how.at, how.until):
+            return None
+        if rows is None or (rows.geometry is None and not new):
+            return Stamping()
+        return await self.stamper.of(layer, rows.geometry or [None] * rows.count)
 
     async def current(self, layer: Layer, fid: int, output: Output) -> Written:
         relation, args = current_relation(layer)

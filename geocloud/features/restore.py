@@ -20,6 +20,7 @@ from geocloud.features.cql2 import compile_filter
 from geocloud.features.moment import NOW, Moment
 from geocloud.features.query import Statement
 from geocloud.features.refusals import refusal
+from geocloud.features.stamping import After
 from geocloud.features.writing import Said, instant, told
 from geocloud.geodesy.crs import Crs
 from geocloud.settings import WebSettings
@@ -53,15 +54,19 @@ def restore_statement(layer: Layer, moment: datetime, fids: Sequence[int] | None
     return Statement(sql, binder.args)
 
 
-async def carry_out(conn: Any, layer: Layer, statement: Statement, *, dry: bool) -> Restored:
+async def carry_out(
+    conn: Any, layer: Layer, statement: Statement, *, dry: bool, after: After | None = None
+) -> Restored:
     """Runs a `restore_statement` over an asyncpg connection; undone again where it is only a rehearsal.
 
-    Raises KeyConflict where a key has been taken meanwhile, LayerBusy.
+    `after` is what else belongs to the transaction. Raises KeyConflict where a key has been taken meanwhile, LayerBusy.
     """
     transaction = conn.transaction()
     await transaction.start()
     try:
         row = await conn.fetchrow(statement.sql, *statement.args)
+        if after is not None and not dry and layer.spec.geometry != "none":
+            await after(conn, layer)
     except asyncpg.PostgresError as exc:
         await transaction.rollback()
         refused = refusal(exc, layer)

@@ -23,6 +23,7 @@ from geocloud.features.edit import Editor, How, Written, busy
 from geocloud.features.query import Output, Statement
 from geocloud.features.refusals import refusal
 from geocloud.features.rows import Rows
+from geocloud.features.stamping import Stamping
 from geocloud.features.version import Version, named_versions
 from geocloud.features.violation import Violation, refuse_all
 from geocloud.features.writing import Said, delete_statement, insert_statement, update_statement
@@ -51,6 +52,7 @@ class Part:
     body: Any = None
     rows: Rows | None = None
     current: Written | None = None
+    stamping: Stamping | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,17 +176,19 @@ async def _prepare(editor: Editor, part: Part, how: How, found: list[Violation])
     if drafts and all(d.readable for d in drafts):
         part.rows, broken = await editor.held(part.layer, drafts, how, whole=part.action != "update")
         found += broken
+    if not found:
+        part.stamping = await editor.stamping(part.layer, how, part.rows, new=part.action == "insert")
 
 
 def _statement(part: Part, how: How, said: Said) -> Statement:
     if part.action == "insert":
         assert part.rows is not None
-        return insert_statement(part.layer, part.rows, how.output, said)
+        return insert_statement(part.layer, part.rows, how.output, said, None, part.stamping)
     assert part.current is not None
     if part.action == "delete":
-        return delete_statement(part.layer, part.fid, part.current.version, said)
+        return delete_statement(part.layer, part.fid, part.current.version, said, part.stamping)
     assert part.rows is not None
-    return update_statement(part.layer, part.fid, part.current.version, part.rows, how.output, said)
+    return update_statement(part.layer, part.fid, part.current.version, part.rows, how.output, said, part.stamping)
 
 
 async def _changed_meanwhile(editor: Editor, part: Part, how: How) -> GeocloudError:

@@ -14,6 +14,7 @@ from geocloud.catalogue.registry import Layer
 from geocloud.features.binder import Binder, quote_identifier
 from geocloud.features.query import Output, Statement, feature_text
 from geocloud.features.rows import Rows, sql_type
+from geocloud.features.stamping import Stamping, put
 from geocloud.features.version import Version
 
 __all__ = [
@@ -33,7 +34,14 @@ class Said:
     by: str = ""
 
 
-def insert_statement(layer: Layer, rows: Rows, output: Output, said: Said, until: datetime | None = None) -> Statement:
+def insert_statement(
+    layer: Layer,
+    rows: Rows,
+    output: Output,
+    said: Said,
+    until: datetime | None = None,
+    stamping: Stamping | None = None,
+) -> Statement:
     """All rows, each returned as fid, sys_from, valid_from and text, in the order they came."""
     binder = Binder()
     columns, arrays = [], []
@@ -56,13 +64,15 @@ def insert_statement(layer: Layer, rows: Rows, output: Output, said: Said, until
     )
     text = feature_text(layer, output)
     sql = (
-        f"WITH {told(binder, said)}, w AS ({insert}) "
-        f"SELECT t.fid, t.sys_from, t.valid_from, {text} FROM w t ORDER BY t.fid"
+        f"WITH {told(binder, said)}, w AS ({insert}){_stamped(binder, layer, stamping)} "
+        f"SELECT t.fid, t.sys_from, t.valid_from, {text} FROM w t{_with(stamping)} ORDER BY t.fid"
     )
     return Statement(sql, binder.args)
 
 
-def update_statement(layer: Layer, fid: int, version: Version, rows: Rows, output: Output, said: Said) -> Statement:
+def update_statement(
+    layer: Layer, fid: int, version: Version, rows: Rows, output: Output, said: Said, stamping: Stamping | None = None
+) -> Statement:
     """The one row of `rows` put in place of a version: fid, sys_from, valid_from and text of the new one."""
     binder = Binder()
     sets = []
@@ -78,19 +88,23 @@ def update_statement(layer: Layer, fid: int, version: Version, rows: Rows, outpu
     )
     text = feature_text(layer, output)
     sql = (
-        f"WITH {told(binder, said)}, w AS ({update}) "
-        f"SELECT geocloud.expect_row(t.fid), t.sys_from, t.valid_from, {text} FROM (SELECT 1) one LEFT JOIN w t ON true"
+        f"WITH {told(binder, said)}, w AS ({update}){_stamped(binder, layer, stamping)} "
+        f"SELECT geocloud.expect_row(t.fid), t.sys_from, t.valid_from, {text} "
+        f"FROM (SELECT 1) one LEFT JOIN w t ON true{_with(stamping)}"
     )
     return Statement(sql, binder.args)
 
 
-def delete_statement(layer: Layer, fid: int, version: Version, said: Said) -> Statement:
+def delete_statement(
+    layer: Layer, fid: int, version: Version, said: Said, stamping: Stamping | None = None
+) -> Statement:
     """A version taken out of what is believed: fid, and the stamp of the write."""
     binder = Binder()
     sql = (
         f"WITH {told(binder, said)}, w AS (DELETE FROM {layer.table} t USING said "
-        f"WHERE {_is(binder, fid, version)} RETURNING t.fid, geocloud.stamp() AS stamp) "
-        "SELECT geocloud.expect_row(w.fid), w.stamp FROM (SELECT 1) one LEFT JOIN w ON true"
+        f"WHERE {_is(binder, fid, version)} RETURNING t.fid, geocloud.stamp() AS stamp)"
+        f"{_stamped(binder, layer, stamping, gone=True)} "
+        f"SELECT geocloud.expect_row(w.fid), w.stamp FROM (SELECT 1) one LEFT JOIN w ON true{_with(stamping)}"
     )
     return Statement(sql, binder.args)
 
@@ -128,6 +142,20 @@ def instant(binder: Binder, moment: datetime | None) -> str:
     """A time as text: the first and last of the calendar stand for what is infinite."""
     text = None if moment is None else _INFINITE.get(moment.replace(tzinfo=None), moment.isoformat())
     return f"{binder.bind(text, 'text')}::timestamptz"
+
+
+def _stamped(binder: Binder, layer: Layer, stamping: Stamping | None, *, gone: bool = False) -> str:
+    """A part `stamped` of the statement, which keeps the stamps of the rows of `w`."""
+    if stamping is None:
+        return ""
+    none = "NULL::bigint[]"
+    fids, ended = (none, "f.fids") if gone else (none if stamping.used is None else "f.fids", none)
+    call = put(binder, layer, stamping, fids, ended)
+    return f", stamped AS MATERIALIZED (SELECT {call} FROM (SELECT array_agg(fid ORDER BY fid) AS fids FROM w) f)"
+
+
+def _with(stamping: Stamping | None) -> str:
+    return "" if stamping is None else " CROSS JOIN stamped"
 
 
 def _back(layer: Layer, name: str) -> str:

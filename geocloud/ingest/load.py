@@ -38,9 +38,11 @@ from geocloud.ingest.stage import Stream
 from geocloud.rules.checker import Checker
 from geocloud.settings import Settings
 
-__all__ = ["LoadOptions", "LoadResult", "Progress", "load"]
+__all__ = ["LoadOptions", "LoadResult", "Progress", "Written", "load"]
 
 Progress = Callable[[str, int, int | None], None]
+Written = Callable[[Any, str], object]
+"""Called with the load's cursor and the layer's id once its rows are written, in the same transaction."""
 _LOCK_CLASS = 0x6765_6F02
 _LOCK_PATIENCE_S = 3.0
 _COPY_BLOCK = 1 << 20
@@ -55,6 +57,7 @@ class LoadOptions:
     came from the same origin. `strict`: one rejected row and nothing is loaded. `valid_from`: since when
     the file's state holds in the city. `columns`: source column by field name, before all other mapping.
     `elsewhere`: the data are of another place, so nothing is said about rows outside the city.
+    `written`: what else belongs to the load and is kept or lost with it.
     """
 
     origin: Origin | None = None
@@ -66,6 +69,7 @@ class LoadOptions:
     quarantine: Path | None = None
     columns: Mapping[str, str] = field(default_factory=dict)
     elsewhere: bool = False
+    written: Written | None = None
 
 
 @dataclass
@@ -383,6 +387,9 @@ def _finish(run: _Run, cur: Any, tally: Tally, source_id: int) -> None:
     result = run.result
     result.read, result.rejected = tally.read, tally.rejected
     result.quarantine = run.quarantine.close() if run.quarantine else None
+    if run.options.written is not None:
+        run.progress("stamp", 0, None)
+        run.options.written(cur, run.layer.id)
     report = run.report.as_dict()
     report["rows"] = {k: getattr(result, k) for k in ("read", "rejected", "new", "changed", "unchanged", "retired")}
     name = Path(run.source.name).name

@@ -80,3 +80,6 @@ class Process:
     """Reads and imports what every run needs, once for all runs of a worker."""
     writes: Callable[[Mapping[str, Any]], str | None] = _nothing
     """The layer that these inputs make it write, None for a run that only reads; who asks needs a key of that layer."""
+    due: str = ""
+    """SQL of whether it is to be run by itself, with no inputs, over what the jobs role may see; workers ask it when
+    they have nothing else to do."""

@@ -14,6 +14,7 @@ import psycopg2.extras
 
 from geocloud.errors import GeocloudError, JobFailed
 from geocloud.jobs.job import CHANNEL, COLUMNS, Job, problem_of
+from geocloud.jobs.model import Process
 from geocloud.settings import JobSettings
 
 __all__ = ["Queue"]
@@ -104,6 +105,24 @@ class Queue:
             (self.settings.job_stale_s,),
         )
 
+    def hand_in(self, process: Process, again_s: float) -> None:
+        """Hands a process in that is due by itself, unless it waits, runs or has ended within `again_s` seconds.
+
+        One that has failed is not tried again for ten times as long.
+        """
+        self._run(
+            "INSERT INTO geocloud.job (process, inputs, outputs, response, language, long) "
+            f"SELECT %(process)s, '{{}}', %(outputs)s, 'document', 'zh', %(long)s WHERE ({process.due}) "
+            "AND NOT EXISTS (SELECT FROM geocloud.job WHERE process = %(process)s "
+            "AND (status IN ('accepted', 'running') OR finished > clock_timestamp() - "
+            "make_interval(secs => %(again)s * "
+            "CASE status WHEN 'failed' THEN 10 ELSE 1 END)))",
+            {
+                "process": process.id, "outputs": [o.name for o in process.outputs], "long": process.long,
+                "again": again_s,
+            },
+        )  # fmt: skip
+
     def purge(self) -> None:
         """Takes away what ended longer ago than jobs are kept."""
         self._run(
@@ -111,7 +130,7 @@ class Queue:
             (self.settings.job_keep_days,),
         )
 
-    def _run(self, sql: str, values: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+    def _run(self, sql: str, values: tuple[Any, ...] | dict[str, Any]) -> list[tuple[Any, ...]]:
         with self.conn.cursor() as cur:
             cur.execute(sql, values)
             return cur.fetchall() if cur.description else []

@@ -16,11 +16,12 @@ import psycopg2.extensions
 from geocloud.catalogue.publish import read_catalogue
 from geocloud.catalogue.registry import Catalogue
 from geocloud.db.pool import connect
-from geocloud.errors import Forbidden, Language
+from geocloud.errors import Forbidden, Language, Outdated
 from geocloud.features.binder import Binder
+from geocloud.jobs.model import Process, Results
 from geocloud.settings import Settings
 
-__all__ = ["Run", "open_run"]
+__all__ = ["Renewable", "Run", "open_run", "run_process"]
 
 # Long work reads more than a page of the API may, and ends with its process, were that killed.
 _LONG = (
@@ -29,6 +30,18 @@ _LONG = (
 )
 _CURSORS = itertools.count(1)
 _PLACEHOLDER = re.compile(r"\$(\d+)")
+
+
+class Renewable(Outdated):
+    """Something kept beside the layers is older than they are; `renew`, given the writer's URL, makes it anew.
+
+    It is derived from layers alone, so renewing it needs no key of whoever asks.
+    """
+
+    renew: Callable[[str], None]
+
+
+_TRIES = 3
 
 
 def _silent(_share: float, _zh: str, _en: str) -> None:
@@ -101,3 +114,31 @@ def open_run(
         with conn.cursor() as cur:
             cur.execute(_LONG, (str(settings.database.process_statement_ms),))
         yield Run(settings, conn, read_catalogue(conn), language, progress, writer_url)
+
+
+def run_process(
+    process: Process,
+    settings: Settings,
+    inputs: dict[str, Any],
+    wanted: frozenset[str],
+    *,
+    reader_url: str,
+    writer_url: str,
+    language: Language = "zh",
+    progress: Callable[[float, str, str], None] = _silent,
+) -> Results:
+    """The results of a process on the state of the database as it is now.
+
+    Where what it reads beside the layers is older than they are, that is renewed first, and the run begins again.
+    """
+    may_write = writer_url if process.writes(inputs) is not None else None
+    for left in reversed(range(_TRIES)):
+        try:
+            with open_run(settings, reader_url, language=language, progress=progress, writer_url=may_write) as run:
+                return process.run(run, inputs, wanted)
+        except Renewable as exc:
+            if not left:
+                raise
+            renew = exc.renew
+        renew(writer_url)
+    raise AssertionError("the last try returns or raises")

@@ -32,7 +32,7 @@ from geocloud.errors import DatabaseError, GeocloudError, JobFailed, UnknownProc
 from geocloud.jobs.job import Job
 from geocloud.jobs.model import Blob, Process
 from geocloud.jobs.queue import Queue, Row
-from geocloud.jobs.run import open_run
+from geocloud.jobs.run import run_process
 from geocloud.settings import Settings
 
 __all__ = ["Links", "supervise"]
@@ -42,6 +42,8 @@ log = structlog.get_logger(__name__)
 _BEAT_S = 2.0
 _TELL_EVERY_S = 0.2
 _PURGE_EVERY_S = 3600.0
+# How often an idle worker looks for what is due by itself, and how soon after its end that is begun again.
+_DUE_EVERY_S, _DUE_AGAIN_S = 10.0, 20.0
 _RETRY_S = (0.5, 1.0, 2.0, 5.0)
 _DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of Linux
 
@@ -138,7 +140,7 @@ def _work(settings: Settings, links: Links, processes: Processes, slot: int, *, 
 
 
 def _serve(queue: Queue, settings: Settings, links: Links, processes: Processes, name: str, *, long: bool) -> NoReturn:
-    purged = 0.0
+    purged, looked = 0.0, time.monotonic()
     while True:
         queue.reclaim()
         if time.monotonic() - purged > _PURGE_EVERY_S or not purged:
@@ -148,6 +150,11 @@ def _serve(queue: Queue, settings: Settings, links: Links, processes: Processes,
         if job is not None:
             _attend(queue, job, _fork(partial(_run, settings, links, processes, job)))
             continue
+        if long and time.monotonic() - looked > _DUE_EVERY_S:
+            looked = time.monotonic()
+            for process in processes().values():
+                if process.due:
+                    queue.hand_in(process, _DUE_AGAIN_S)
         _listen(queue.conn, [])
 
 
@@ -240,9 +247,10 @@ def _answer(
             todo_en="Run the same version and modules on all machines.", todo_zh="请在各机器上安装相同的版本与模块。",
         )  # fmt: skip
     inputs = orjson.loads(job.inputs)
-    writer = links.writer if process.writes(inputs) is not None else None
-    with open_run(settings, links.reader, language=job.language, progress=progress, writer_url=writer) as run:
-        results = process.run(run, inputs, frozenset(job.outputs))
+    results = run_process(
+        process, settings, inputs, frozenset(job.outputs), reader_url=links.reader, writer_url=links.writer,
+        language=job.language, progress=progress,
+    )  # fmt: skip
     rows: list[Row] = []
     fingerprint = None
     for output in process.outputs:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from geocloud import __version__
 from geocloud.ogc import (
+    openapi_aggregate,
     openapi_archives,
     openapi_changes,
     openapi_dggs,
@@ -17,8 +18,11 @@ from geocloud.ogc import (
     openapi_measure,
     openapi_processes,
     openapi_qgis,
+    openapi_responsible,
     openapi_search,
+    openapi_sectors,
     openapi_sensing,
+    openapi_stamps,
     openapi_styles,
     openapi_tiles,
     openapi_versions,
@@ -93,6 +97,7 @@ def _paths(ctx: Context) -> Document:
         ),
         f"{one}/items": get.items(),
         f"{one}/items/{{featureId}}": get.item(),
+        **openapi_aggregate.paths(ctx),
         **openapi_archives.paths(ctx),
         **openapi_changes.paths(ctx),
         **openapi_versions.paths(ctx),
@@ -102,8 +107,11 @@ def _paths(ctx: Context) -> Document:
         **openapi_dggs.paths(ctx),
         **openapi_processes.paths(ctx),
         **openapi_qgis.paths(ctx),
+        **openapi_responsible.paths(ctx),
         **openapi_search.paths(ctx),
+        **openapi_sectors.paths(ctx),
         **openapi_sensing.paths(ctx),
+        **openapi_stamps.paths(ctx),
         **openapi_styles.paths(ctx),
         **openapi_tiles.paths(ctx),
     }

@@ -57,7 +57,18 @@ def paths(ctx: Context) -> Document:
         },
     }
     features = _object({"type": {"type": "string"}, "numberReturned": whole, "features": _many({"type": "object"})})
+    text = _object({"zh": {"type": "string"}, "en": {"type": "string"}})
+    measure = _object(
+        {"property": {"type": "string"}, "title": text, "unit": {"type": "string", "description": "UCUM"},
+         "unitText": {"type": "string"}, "datastreams": whole, "interval_s": {"type": "integer", "nullable": True},
+         "newest": {"type": "string", "nullable": True}, "synthetic": {"type": "boolean"}}
+    )  # fmt: skip
+    layer = _object({"collection": {"type": "string"}, "measures": _many(measure)})
     told: Document = {
+        "/sensing/layers": _get(
+            ctx, "getMeasuredLayers", say("有数据流的图层及观测项目", "Layers with datastreams, what they measure"),
+            [], {_JSON: _object({"layers": _many(layer), "links": _LINKS})},
+        ),
         "/sensing/datastreams": _get(
             ctx, "getDatastreams", say("数据流及最新值", "Datastreams with their newest values"),
             [collection, prop, device, limit, after],
@@ -130,7 +141,12 @@ def _post(ctx: Context, parameters: list[Document]) -> Document:
             f"At most {sensing.sensing_readings_max} readings, one transaction; the same batch again changes nothing.",
         ),
         **({"security": [{"bearerKey": []}, {"apiKey": []}]} if ctx.editing else {}),
-        "parameters": [*parameters, _query("unit", say("单位", "Unit"), {"type": "string"}), _LANG],
+        "parameters": [
+            *parameters,
+            _query("unit", say("单位", "Unit"), {"type": "string"}),
+            _query("form", say("报文格式,例如 parking", "Form of messages, such as parking"), {"type": "string"}),
+            _LANG,
+        ],
         "requestBody": {
             "required": True,
             "content": {

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which sectors there are: those of the house and those of packages that name themselves `geocloud.sectors`; and what
-they lay over the core, layers and processes."""
+they lay over the core, layers, processes and forms of messages."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -15,23 +15,26 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from geocloud.catalogue.spec import NOT_LAYERS, CodeList, LayerSpec, Text, read_layers
-from geocloud.errors import CatalogueError, UnknownProcess
+from geocloud.errors import CatalogueError, InvalidParameter, UnknownProcess
+from geocloud.sectors.panel import Panel, check_panel, panel_of
 
 if TYPE_CHECKING:
     from geocloud.jobs.model import Process
+    from geocloud.sensing.forms import Form
     from geocloud.settings import CitySettings
 
-__all__ = ["GROUP", "HOUSE", "Sector", "definitions", "find", "layer_ids", "processes", "published", "sectors"]
+__all__ = ["GROUP", "HOUSE", "Sector", "definitions", "find", "form", "layer_ids", "processes", "published", "sectors"]
 
 GROUP = "geocloud.sectors"
-HOUSE = ("culture", "grids")
+HOUSE = ("culture", "emergency", "grids", "parking", "water")
 """Sectors that come with the house: packages of the same name beside this file."""
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Sector:
-    """A sector (行业模块). `layers` is its folder of definitions; `error` says why its module cannot be read."""
+    """A sector (行业模块). `layers` is its folder of definitions; `error` says why its module cannot be read, and
+    `panel_error` why the panel it declares cannot be shown: then its processes have the plain one."""
 
     name: str
     module: str
@@ -39,6 +42,9 @@ class Sector:
     layers: Path | None = None
     processes: tuple[Process, ...] = ()
     error: str | None = None
+    panel: Panel | None = None
+    panel_error: str | None = None
+    forms: Mapping[str, Form] = field(default_factory=dict)
 
 
 @cache
@@ -71,21 +77,41 @@ def _load(name: str, module: str) -> Sector:
             raise TypeError("the module has neither LAYERS nor PROCESSES")
         if folder is not None and not Path(folder).is_dir():
             raise FileNotFoundError(f"LAYERS is no folder: {folder}")
+        title, processes = getattr(loaded, "TITLE", unknown), tuple(getattr(loaded, "PROCESSES", ()))
+        panel, wrong = _panel(module, getattr(loaded, "PANEL", None), title, processes)
         return Sector(
-            name, module, getattr(loaded, "TITLE", unknown), None if folder is None else Path(folder),
-            tuple(getattr(loaded, "PROCESSES", ())),
+            name, module, title, None if folder is None else Path(folder), processes, panel=panel, panel_error=wrong,
+            forms=MappingProxyType(dict(getattr(loaded, "FORMS", {}))),
         )  # fmt: skip
     except Exception as exc:
         log.error("sector module %s cannot be read", module, exc_info=exc)
         return Sector(name, module, unknown, error=f"{type(exc).__name__}: {exc}")
 
 
+def _panel(
+    module: str, declared: object, title: Text, processes: tuple[Process, ...]
+) -> tuple[Panel | None, str | None]:
+    """The panel of a sector, None where it has no processes; and what is wrong with the one that is declared."""
+    wrong = None
+    if declared is not None:
+        try:
+            if not isinstance(declared, Panel):
+                raise TypeError(f"PANEL is no Panel but {type(declared).__name__}")
+            check_panel(declared, processes)
+            return declared, None
+        except (TypeError, ValueError) as exc:
+            wrong = str(exc)
+            log.error("panel of sector module %s cannot be shown: %s", module, exc)
+    return (panel_of(title, processes) if processes else None), wrong
+
+
 @cache
 def processes() -> Mapping[str, Process]:
     """Every process by id, in the order of their ids; an id that is taken stays with whom it belongs to."""
-    from geocloud.planning.processes import PROCESSES
+    from geocloud.overlay.processes import PROCESSES as OVERLAY
+    from geocloud.planning.processes import PROCESSES as PLANNING
 
-    found = {p.id: p for p in PROCESSES}
+    found = {p.id: p for p in (*PLANNING, *OVERLAY)}
     for sector in sectors().values():
         for one in sector.processes:
             if found.setdefault(one.id, one) is not one:
@@ -102,6 +128,22 @@ def find(process_id: str) -> Process:
             todo_en=f"There are: {', '.join(known)}.", todo_zh=f"现有:{'、'.join(known)}。", allowed=list(known),
         )  # fmt: skip
     return known[process_id]
+
+
+def form(name: str) -> Form:
+    """How messages of a form are read; InvalidParameter where no sector knows it."""
+    known: dict[str, Form] = {}
+    for sector in sectors().values():
+        for one, read in sector.forms.items():
+            if known.setdefault(one, read) is not read:
+                log.error("message form %s is taken: that of %s is left out", one, sector.module)
+    if name not in known:
+        raise InvalidParameter(
+            f"There is no form of messages `{name[:60]}`.", f"没有报文格式 {name[:60]}。",
+            todo_en=f"There are: {', '.join(sorted(known))}.", todo_zh=f"现有:{'、'.join(sorted(known))}。",
+            parameter="form", allowed=sorted(known),
+        )  # fmt: skip
+    return known[name]
 
 
 def definitions(city: CitySettings) -> tuple[dict[str, LayerSpec], dict[str, CodeList]]:

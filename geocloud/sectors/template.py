@@ -36,6 +36,7 @@ def write_sector(name: str, parent: Path) -> list[Path]:
         "README.md": "README.md",
         f"{package}/__init__.py": "init.py",
         f"{package}/count.py": "count.py",
+        f"{package}/panel.py": "panel.py",
         f"{package}/layers/{name}/place.yaml": "place.yaml",
         f"tests/test_{name}.py": "test.py",
     }

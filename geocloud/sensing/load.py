@@ -12,13 +12,14 @@ from typing import Any
 from geocloud.errors import UnreadableFile
 from geocloud.ingest.encoding import decide, sample_text
 from geocloud.sensing.directory import Directory, register
+from geocloud.sensing.forms import Form, read_file
 from geocloud.sensing.inlet import Inlet
 from geocloud.sensing.mapping import Mapping
 from geocloud.sensing.model import Datastream, Outcome, Reading, Refused, plain
 from geocloud.sensing.parse import Defaults, Read, number_of, read_csv
 from geocloud.settings import SensingSettings
 
-__all__ = ["Loaded", "load_file"]
+__all__ = ["Loaded", "load_file", "load_messages"]
 
 _CODECS = {"GB18030": "gb18030", "UTF-8": "utf-8-sig"}
 Progress = Callable[[int], None]
@@ -26,12 +27,14 @@ Progress = Callable[[int], None]
 
 @dataclass(slots=True)
 class Loaded:
-    """What became of a file: counts of the batches, cells in which nothing was read, datastreams registered."""
+    """What became of a file: counts of the batches, cells in which nothing was read, datastreams registered, and
+    messages that tell nothing that is kept."""
 
     outcome: Outcome = field(default_factory=Outcome)
     missing: int = 0
     registered: int = 0
     encoding: str = ""
+    without_reading: int = 0
 
 
 async def load_file(
@@ -58,6 +61,22 @@ async def load_file(
         await _take(conn, batch, mapping, inlet, directory, settings, loaded)
         if on_rows is not None:
             on_rows(len(batch))
+    return loaded
+
+
+async def load_messages(
+    conn: Any, path: Path, form: Form, settings: SensingSettings, on_rows: Progress | None = None
+) -> Loaded:
+    """Loads a file of messages of a form, JSON array or NDJSON in UTF-8; as `load_file` else."""
+    loaded = Loaded(encoding="UTF-8")
+    inlet, directory = Inlet(settings), Directory()
+    for found in read_file(path, form):
+        loaded.without_reading += found.without_reading
+        for first in range(0, len(found.reads), settings.sensing_batch):
+            batch = found.reads[first : first + settings.sensing_batch]
+            await _take(conn, batch, None, inlet, directory, settings, loaded)
+            if on_rows is not None:
+                on_rows(len(batch))
     return loaded
 
 

@@ -18,8 +18,8 @@ from geocloud.sensing import statements
 from geocloud.sensing.statements import BUCKETS, Which
 from geocloud.settings import SensingSettings
 
-__all__ = ["Area", "Series", "aggregate", "datastream", "datastreams", "in_collection", "latest",
-           "layers_with_datastreams", "series"]  # fmt: skip
+__all__ = ["Area", "Measures", "Series", "aggregate", "datastream", "datastreams", "in_collection", "latest",
+           "layers_with_datastreams", "measures", "series"]  # fmt: skip
 
 _LAYERS = "SELECT k FROM unnest($1::text[]) k WHERE EXISTS (SELECT FROM sensing.datastream WHERE layer = k)"
 _UNITS = "SELECT DISTINCT unit FROM sensing.datastream WHERE layer = ANY($1::text[]) AND property = $2::text"
@@ -36,6 +36,20 @@ class Series:
     datastream: bytes
     rows: list[bytes]
     span: TimeRange | None
+
+
+@dataclass(frozen=True, slots=True)
+class Measures:
+    """A property that datastreams of a layer measure: its UCUM unit, how many do, the shortest of their intervals in
+    seconds, and when the newest value is from (RFC 3339, Beijing time)."""
+
+    layer: str
+    property: str
+    unit: str
+    datastreams: int
+    interval_s: int | None
+    newest: str | None
+    synthetic: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +77,16 @@ async def layers_with_datastreams(reader: Reader, catalogue: Catalogue, named: s
     async with reader.lease() as conn:
         found = {r[0].decode() for r in await conn.fetch(_LAYERS, list(catalogue.layers))}
     return [layer for key, layer in catalogue.layers.items() if key in found]
+
+
+async def measures(reader: Reader, catalogue: Catalogue) -> list[Measures]:
+    """What is measured in each published layer that has datastreams."""
+    binder = Binder()
+    sql = statements.layers_statement(binder, list(catalogue.layers))
+    async with reader.lease() as conn:
+        rows = await conn.fetch(sql, *binder.args)
+    said: list[list[Any]] = [[v.decode() if isinstance(v, bytes) else v for v in row] for row in rows]
+    return [Measures(*row) for row in said]
 
 
 async def datastreams(reader: Reader, layers: Sequence[Layer], which: Which, limit: int) -> Page:

@@ -23,7 +23,7 @@ from geocloud.sensing.model import Flags
 
 __all__ = [
     "BUCKETS", "Which", "aggregate_statement", "bucket_statement", "collection_statement", "latest_statement",
-    "list_statement", "series_statement",
+    "layers_statement", "list_statement", "series_statement",
 ]  # fmt: skip
 
 # Widths of time buckets; each divides a day, and one begins at midnight in Beijing.
@@ -31,6 +31,8 @@ BUCKETS: dict[str, timedelta] = {
     "10m": timedelta(minutes=10), "1h": timedelta(hours=1), "3h": timedelta(hours=3), "6h": timedelta(hours=6),
     "1d": timedelta(days=1),
 }  # fmt: skip
+# When a bucket begins, a whole second, in Beijing time: what sensing.beijing gives, without asking for microseconds.
+_START = "to_char(g.start AT TIME ZONE 'UTC' + interval '8 hours', 'YYYY-MM-DD\"T\"HH24:MI:SS\"+08:00\"')"
 _ORIGIN = "'1999-12-31T16:00:00Z'::timestamptz"
 # The names of flags as JSON, by their number.
 _FLAGS = "(ARRAY[" + ", ".join(
@@ -74,6 +76,16 @@ def list_statement(binder: Binder, layers: Sequence[str], which: Which, limit: i
         f"'time', sensing.beijing(l.at), 'value', l.value, 'flags', {_FLAGS}[l.flags + 1]::json, 'stale', {_STALE}) "
         f"END AS latest FROM sensing.datastream d LEFT JOIN sensing.latest l ON l.datastream = d.id "
         f"WHERE {' AND '.join(clauses)} ORDER BY d.id LIMIT {limit}) r"
+    )
+
+
+def layers_statement(binder: Binder, layers: Sequence[str]) -> str:
+    """Rows of layer, property, unit, number of datastreams, shortest interval in seconds, newest time (RFC 3339) and
+    whether any is synthetic; the property with most datastreams comes first."""
+    return (
+        "SELECT d.layer, d.property, d.unit, count(*), min(d.interval_s), sensing.beijing(max(l.at)), "
+        "bool_or(d.synthetic) FROM sensing.datastream d LEFT JOIN sensing.latest l ON l.datastream = d.id "
+        f"WHERE d.layer = ANY({binder.bind(list(layers), 'text[]')}) GROUP BY 1, 2, 3 ORDER BY 1, 4 DESC, 2, 3"
     )
 
 
@@ -161,12 +173,12 @@ def bucket_statement(
     condition = "" if flagged else f" WHERE flags & {_DOUBTFUL} = 0"
     if csv:
         text = (
-            "sensing.beijing(g.start) || ',' || coalesce(b.mean::text, '') || ',' || coalesce(b.low::text, '') || ',' "
+            f"{_START} || ',' || coalesce(b.mean::text, '') || ',' || coalesce(b.low::text, '') || ',' "
             "|| coalesce(b.high::text, '') || ',' || coalesce(b.n, 0) || ',' || coalesce(b.flagged, 0)"
         )
     else:
         text = (
-            "'{\"start\":\"' || sensing.beijing(g.start) || '\",\"mean\":' || coalesce(b.mean::text, 'null') || "
+            f"'{{\"start\":\"' || {_START} || '\",\"mean\":' || coalesce(b.mean::text, 'null') || "
             "',\"min\":' || coalesce(b.low::text, 'null') || ',\"max\":' || coalesce(b.high::text, 'null') || "
             "',\"count\":' || coalesce(b.n, 0) || ',\"flagged\":' || coalesce(b.flagged, 0) || '}'"
         )

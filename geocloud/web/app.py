@@ -53,6 +53,7 @@ from geocloud.errors import (
 from geocloud.features.request import unknown_parameter
 from geocloud.settings import Settings
 from geocloud.web import (
+    aggregate,
     archives,
     change_feed,
     change_tiles,
@@ -64,9 +65,12 @@ from geocloud.web import (
     measure,
     processes,
     qgis,
+    responsible,
     search,
+    sectors,
     sensing,
     sensing_in,
+    stamps,
     styles,
     tiles,
     times,
@@ -155,6 +159,7 @@ class _Application:
             ("/collections/{collection}/sortables", _collection_document(ogc.sortables, "sortables", _SCHEMA)),
             ("/collections/{collection}/schema", _collection_document(ogc.schema, "schema", _SCHEMA)),
             ("/health", _health),
+            *aggregate.ROUTES,
             *changes.ROUTES,
             *change_feed.ROUTES,
             *change_tiles.ROUTES,
@@ -168,8 +173,11 @@ class _Application:
             *h3.ROUTES,
             *dggs.ROUTES,
             *qgis.ROUTES,
+            *responsible.ROUTES,
             *search.ROUTES,
+            *sectors.ROUTES,
             *sensing.ROUTES,
+            *stamps.ROUTES,
             *styles.ROUTES,
             *(route for route in processes.ROUTES if route[0] not in processes.WRITES),
         ]

@@ -15,7 +15,9 @@ from geocloud.features.moment import read_moment
 from geocloud.features.params import TimeRange, read_datetime
 from geocloud.features.request import read_whole, unknown_parameter
 from geocloud.ogc.context import Context, Document, collection_path, link
+from geocloud.reports import formats
 from geocloud.sensing import read
+from geocloud.sensing.mapping import known_properties
 from geocloud.sensing.read import Area
 from geocloud.sensing.statements import BUCKETS, Which
 from geocloud.web.answer import Answer, etag_of, is_match
@@ -36,6 +38,28 @@ LATEST = ("bbox", "collection", "property", "device", "limit", "after")
 COLLECTION = ("bbox", "property", "limit", "after")
 OBSERVATIONS = ("datetime", "bucket", "asof", "flagged", "corrections")
 AGGREGATE = ("collection", "geometry", "property", "unit", "of", "datetime", "flagged")
+
+
+async def _layers(service: Service, ask: Ask, _params: dict[str, str]) -> Answer:
+    """Which layers have datastreams and what they measure, in both languages, as `/map/layers` tells of them."""
+    _given(ask, ())
+    ask.format(("json",))
+    known = known_properties()
+    layers: dict[str, list[Document]] = {}
+    for m in await read.measures(service.reader, service.catalogue):
+        said = known.get(m.property)
+        title = {"zh": said.title.zh, "en": said.title.en} if said else {"zh": m.property, "en": m.property}
+        layers.setdefault(m.layer, []).append(
+            {"property": m.property, "title": title, "unit": m.unit,
+             "unitText": "" if m.unit == "1" else formats.unit(m.unit),
+             "datastreams": m.datastreams, "interval_s": m.interval_s, "newest": m.newest, "synthetic": m.synthetic}
+        )  # fmt: skip
+    ctx = service.context(ask)
+    document = {
+        "layers": [{"collection": k, "measures": v} for k, v in layers.items()],
+        "links": _links(ctx, ask, _JSON, None),
+    }
+    return _answer(ask, ctx, orjson.dumps(document), _JSON)
 
 
 async def _datastreams(service: Service, ask: Ask, _params: dict[str, str]) -> Answer:
@@ -274,6 +298,7 @@ def _links(ctx: Context, ask: Ask, media_type: str, more: int | None, *, csv: bo
 
 
 ROUTES: list[tuple[str, Handler]] = [
+    ("/sensing/layers", _layers),
     ("/sensing/datastreams", _datastreams),
     ("/sensing/datastreams/{datastream}", _datastream),
     ("/sensing/datastreams/{datastream}/observations", _observations),

@@ -139,7 +139,9 @@ async def _carried_out(
     statement = restore_statement(layer, moment, fids, said)
     try:
         async with editor.pool.acquire(timeout=editor.settings.edit.edit_wait_ms / 1000) as conn:
-            return await carry_out(conn, layer, statement, dry=dry)
+            return await carry_out(
+                conn, layer, statement, dry=dry, after=editor.stamper.after if editor.stamper else None
+            )
     except TimeoutError:
         raise busy(layer) from None
 

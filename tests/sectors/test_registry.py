@@ -7,10 +7,13 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
+import jsonschema
 import psycopg2
 import pytest
 import yaml
@@ -21,6 +24,7 @@ from geocloud.errors import CatalogueError
 from geocloud.sectors import registry
 from geocloud.sectors.template import write_sector
 from geocloud.settings import CitySettings, DatabaseSettings
+from tests.conftest import _unused_port
 
 ROOT = Path(__file__).resolve().parents[2]
 CITY = CitySettings()
@@ -32,7 +36,7 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A package from the template."""
     folder = tmp_path_factory.mktemp("sector")
     done = _geocloud({}, "sector", "new", "fair_ground", "--folder", str(folder))
-    assert len(done.stdout.splitlines()) == 6
+    assert len(done.stdout.splitlines()) == 7
     return folder / "geocloud-fair-ground"
 
 
@@ -103,6 +107,7 @@ def test_its_layer_is_published_and_its_process_runs(site: Path, env: dict[str, 
     assert (listed["fair_ground"]["layers"], listed["fair_ground"]["processes"]) == (
         ["fair_ground.place"], ["fair-ground-count"],
     )  # fmt: skip
+    assert listed["fair_ground"]["functions"] == ["fair-ground-count"] and listed["fair_ground"]["panel_error"] is None
     steps = json.loads(_geocloud(with_it, "layers", "sync", "--json").stdout)["steps"]
     assert [(s["layer"], s["action"]) for s in steps] == [("fair_ground.place", "create")]
     conn = psycopg2.connect(urls.owner)
@@ -115,13 +120,47 @@ def test_its_layer_is_published_and_its_process_runs(site: Path, env: dict[str, 
     done = _geocloud(with_it, "process", "run", "fair-ground-count", f"point={POINT}", "distance_m=1000")
     assert json.loads(done.stdout)["count"] == 2
     # A city may leave it out: its layer is retired, and its rows come back with it.
-    for chosen, action in (("culture", "retire"), ("*", "restore")):
+    for chosen, action in ((",".join(registry.HOUSE), "retire"), ("*", "restore")):
         told = json.loads(_geocloud(with_it | {"GEOCLOUD_SECTORS": chosen}, "layers", "sync", "--json").stdout)
         assert {s["layer"] for s in told["steps"]} == {"fair_ground.place"} and told["steps"][0]["action"] == action
     again = _geocloud(with_it, "process", "run", "fair-ground-count", f"point={POINT}", "distance_m=800")
     assert json.loads(again.stdout)["count"] == 1
     wrong = _geocloud(env | {"GEOCLOUD_SECTORS": "culture,nowhere"}, "layers", "sync", code=30)
     assert "`nowhere`, which is not installed" in wrong.stderr
+
+
+def test_its_panel_is_told_to_the_map_without_a_change_in_the_core(site: Path, env: dict[str, str]) -> None:
+    port = _unused_port()
+    served = subprocess.Popen(
+        [sys.executable, "-m", "geocloud.cli", "serve"], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+        env=os.environ | env | _with(site) | {"GEOCLOUD_PORT": str(port)},
+    )  # fmt: skip
+    try:
+        sectors = _get(f"http://127.0.0.1:{port}/sectors", served)["sectors"]
+        described = _get(f"http://127.0.0.1:{port}/processes/fair-ground-count?f=json", served)
+    finally:
+        served.terminate()
+        served.wait(30)
+    (told,) = [s for s in sectors if s["name"] == "fair_ground"]
+    (function,) = told["functions"]
+    assert told["layers"] == ["fair_ground.place"] == function["layers"]
+    assert [a["input"] for a in function["asks"]] == list(described["inputs"]) == ["point", "distance_m"]
+    assert function["asks"][0]["pick"] == "point"
+    assert {f["name"].partition("/")[0] for f in function["figures"]} <= set(described["outputs"])
+    for name, value in function["example"].items():
+        jsonschema.validate(value, described["inputs"][name]["schema"])
+
+
+def _get(address: str, served: subprocess.Popen[bytes]) -> Any:
+    """JSON of an address, once the server answers."""
+    for _ in range(600):
+        if served.poll() is not None:
+            raise AssertionError((served.stderr.read() if served.stderr else b"").decode())
+        try:
+            return httpx.get(address, timeout=10).raise_for_status().json()
+        except httpx.TransportError:
+            time.sleep(0.1)
+    raise AssertionError("the server did not answer")
 
 
 def test_a_broken_sector_is_told_and_retires_nothing(env: dict[str, str], tmp_path: Path) -> None:

@@ -394,3 +394,16 @@ def test_an_answer_is_not_sent_again_unchanged(client: httpx.Client) -> None:
     assert client.get("/sensing/latest", headers={"if-none-match": first.headers["etag"]}).status_code == 304
     hourly(client, range(2, 3))
     assert client.get("/sensing/latest", headers={"if-none-match": first.headers["etag"]}).status_code == 200
+
+
+def test_layers_say_what_they_measure(client: httpx.Client) -> None:
+    send(client, reading(35))
+    told = {x["collection"]: x["measures"] for x in client.get("/sensing/layers").json()["layers"]}
+    assert told.keys() == {STATION, OTHER}
+    first, second = told[STATION]
+    assert (first["property"], first["datastreams"], first["unit"], first["unitText"]) == ("PM2.5", 4, "ug/m3", "µg/m³")
+    assert first["title"] == {"zh": "细颗粒物", "en": "Fine particles"} and first["interval_s"] == 3_600
+    newest = client.get("/sensing/latest").json()["features"][0]["properties"]["time"]
+    assert first["newest"] == newest
+    assert (second["property"], second["datastreams"], second["newest"]) == ("temperature", 1, None)
+    assert client.get("/sensing/layers?limit=1").status_code == 400

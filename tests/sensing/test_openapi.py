@@ -28,7 +28,7 @@ def test_every_path_is_defined_with_its_parameters(client: httpx.Client) -> None
         assert said == {*names, "f", "lang", *({"datastream"} if "{datastream}" in path else set()),
                         *({"collectionId"} if "collectionId" in path else set())}  # fmt: skip
     said = {p.get("name") or p["$ref"].rsplit("/", 1)[-1] for p in told["/sensing/observations"]["post"]["parameters"]}
-    assert said == {*sensing_in.PARAMETERS, "lang"}
+    assert said == {*sensing_in.PARAMETERS, sensing_in.FORM, "lang"}
 
 
 def test_no_class_of_a_standard_is_declared_for_them(client: httpx.Client) -> None:
@@ -39,7 +39,7 @@ def test_no_class_of_a_standard_is_declared_for_them(client: httpx.Client) -> No
 def test_generated_requests_find_nothing_wrong(base: str, tmp_path: Path) -> None:
     program = Path(sys.executable).parent / "schemathesis"
     command = [str(program), "run", f"{base}/api?f=json", "--max-examples", "25", "--phases", "coverage,fuzzing",
-               "--include-path-regex", "^/sensing/(datastreams|latest|aggregate)|/latest$",
+               "--include-path-regex", "^/sensing/(layers|datastreams|latest|aggregate)|/latest$",
                "-c", CHECKS, "--continue-on-failure", "--no-color", "--seed", "20261129"]  # fmt: skip
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout[-6000:]

@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 from geocloud.catalogue.spec import Text
+from geocloud.sectors.grids.panel import PANEL
 from geocloud.sectors.grids.processes import PROCESSES
 
-__all__ = ["PROCESSES", "TITLE"]
+__all__ = ["PANEL", "PROCESSES", "TITLE"]
 
 TITLE = Text(zh="单元网格", en="Unit grids")

@@ -14,6 +14,7 @@ import { installStrip } from "./strip.js";
 import { installSwitches } from "./switches.js";
 import { installTree } from "./tree.js";
 import { MapView } from "./view.js";
+import { installWho } from "./who.js";
 import { TOOLS } from "./tools/index.js";
 import { notices } from "./notices.js";
 
@@ -84,6 +85,7 @@ async function start() {
   installStrip(app);
   installTree(app);
   installInspector(app);
+  installWho(app);
   installDrawer(app);
   installSheet(app);
   installMargin(app);

@@ -94,6 +94,7 @@ export function featureCard(app, hit, feature, error, open) {
     h("a", { class: "button plain", href: `${page}?f=html&lang=${app.lang}`, target: "_blank" }, t("网页", "Page")),
     h("a", { class: "button plain", href: `${page}?f=json`, target: "_blank" }, "GeoJSON")));
   details.querySelector("summary")?.addEventListener("click", () => app.view.highlight([feature]));
+  if (app.readings?.has(layer.id)) list.before(app.readings.card(layer.id, hit.fid));
   if (layer.hasTime) details.append(lifeOf(app, layer, hit.fid));
   return h("article", { class: "card", "data-card": `${hit.collection}/${hit.fid}` }, details);
 }

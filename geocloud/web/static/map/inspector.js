@@ -17,7 +17,7 @@ const MOST = 10;
 /** @param {App} app */
 export function installInspector(app) {
   const box = /** @type {HTMLElement} */ (document.getElementById("inspector"));
-  /** @type {Map<string, {title: string, body: HTMLElement, onclose?: () => void}>} */
+  /** @type {Map<string, {title: string, body: HTMLElement, last?: boolean, onclose?: () => void}>} */
   const shown = new Map();
   let asking = new AbortController();
 
@@ -42,7 +42,8 @@ export function installInspector(app) {
     const before = box.hidden;
     box.hidden = shown.size === 0;
     box.dataset.none = app.t("点选地图上的要素，这里显示详情。", "Pick a feature on the map to see its details here.");
-    box.replaceChildren(...[...shown].reverse().map(([id, card]) => h("section", { class: "pane", "data-pane": id },
+    const order = [...shown].reverse().sort((a, b) => Number(a[1].last ?? false) - Number(b[1].last ?? false));
+    box.replaceChildren(...order.map(([id, card]) => h("section", { class: "pane", "data-pane": id },
       h("div", { class: "panel-head" }, h("h2", {}, card.title),
         h("button", { type: "button", class: "plain small", "aria-label": app.t("关闭", "Close"),
           onclick: () => app.inspector.close(id) }, icon(ICONS.close))),
@@ -85,7 +86,7 @@ export function installInspector(app) {
   }
 
   app.map.on("click", async (/** @type {any} */ event) => {
-    if (app.strip.takesClicks() || event.defaultPrevented) return;
+    if (app.strip.takesClicks(event) || event.defaultPrevented) return;
     const { x, y } = event.point;
     // Beyond the divider of a split view lies another map, perhaps of another date.
     const side = app.split?.at(x) ?? { map: app.map, layers: app.visible(), date: null };
@@ -187,6 +188,7 @@ export function installInspector(app) {
     else if (shown.has("here")) app.inspector.close("here");
     else draw();
   });
+  app.on("readings", () => { if (app.state.get("sel")) follow(); });
   app.on("refresh", (change) => {
     if (read(app.state.get("sel")).some((hit) => hit.collection === change.collection)) follow();
   });

@@ -33,24 +33,31 @@ export function installStrip(app) {
   function name(/** @type {{tool: Tool, button: HTMLButtonElement}} */ entry) {
     const words = entry.tool.label();
     entry.button.setAttribute("aria-label", words);
-    /** @type {HTMLElement} */ (entry.button.querySelector(".tip")).textContent = words;
+    const tip = entry.button.querySelector(".tip");
+    if (tip) tip.textContent = words;
+    else entry.button.title = words;
   }
 
   app.strip = {
     add(tool) {
-      if (tools.size >= MOST) throw new Error(`the strip holds ${MOST} tools`);
+      const top = tool.place === "top";
+      if (!top && box.childElementCount >= MOST) throw new Error(`the strip holds ${MOST} tools`);
       const button = /** @type {HTMLButtonElement} */ (
-        h("button", { type: "button", "data-tool": tool.id, "aria-pressed": "false",
-          onclick: () => turn(active === tool.id ? null : tool.id) }, icon(tool.icon), h("span", { class: "tip" })));
+        h("button", { type: "button", class: top ? "plain" : null, "data-tool": tool.id, "aria-pressed": "false",
+          onclick: () => turn(active === tool.id ? null : tool.id) }, icon(tool.icon), !top && h("span", { class: "tip" })));
       const entry = { tool, button };
       tools.set(tool.id, entry);
       name(entry);
-      box.append(button);
+      if (top) document.querySelector(".switches")?.prepend(button);
+      else box.append(button);
       return { on: () => turn(tool.id), off: () => { if (active === tool.id) turn(null); }, button };
     },
     active: () => active,
     off: () => turn(null),
-    takesClicks: () => active !== null && tools.get(active)?.tool.clicks !== false,
+    takesClicks: (event) => {
+      const tool = active === null ? null : tools.get(active)?.tool;
+      return Boolean(tool && (tool.clicks !== false || (event && tool.claims?.(event))));
+    },
   };
   app.on("lang", () => tools.forEach(name));
   installZooms(app);

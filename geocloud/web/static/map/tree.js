@@ -121,6 +121,7 @@ export function installTree(app) {
 
   app.on("lang", draw);
   app.on("theme", draw);
+  app.on("readings", draw);
   app.on("layers", show);
   app.on("refresh", recount);
   app.map.on("moveend", recount);
@@ -236,6 +237,7 @@ class Row {
         layer.extent && button(ICONS.target, t("缩放至", "Zoom to"), () => view.fit(/** @type {any} */ (layer.extent))),
         view.movable(layer.id) && button(ICONS.up, t("上移", "Raise"), () => this.#move(1)),
         view.movable(layer.id) && button(ICONS.down, t("下移", "Lower"), () => this.#move(-1))),
+      ...(this.#app.readings?.has(layer.id) ? [this.#app.readings.control(layer.id)] : []),
       form,
       h("p", { class: "hint sources" }, t("来源：", "Source: "), ...this.#sources()),
       ...(layer.updated ? [h("p", { class: "hint" }, t("更新于 ", "Updated "), words.date(layer.updated))] : []),

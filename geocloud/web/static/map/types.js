@@ -50,6 +50,8 @@
  * @property {() => string} label
  * @property {(on: boolean) => void} toggle Called when the button is pressed; one tool is on at a time.
  * @property {boolean} [clicks] False: clicks on the map still identify while the tool is on.
+ * @property {(event: any) => boolean} [claims] Whether it keeps this one click, on something it has drawn.
+ * @property {"top"} [place] Beside the switches of language and theme, not in the strip.
  *
  * @typedef {object} App What tools work with.
  * @property {any} maplibre The library's module (Map, Marker, Popup, LngLatBounds, …).
@@ -62,11 +64,11 @@
  * @property {"zh" | "en"} lang
  * @property {boolean} dark
  * @property {(path: string) => string} url Address of a path of this service.
- * @property {(event: "ready" | "lang" | "theme" | "layers" | "select" | "time" | "refresh" | "panel", fn: (data: any) => void) => () => void} on
+ * @property {(event: "ready" | "lang" | "theme" | "layers" | "select" | "time" | "refresh" | "panel" | "readings", fn: (data: any) => void) => () => void} on
  * @property {(event: string, data?: any) => void} emit
  * @property {() => string[]} visible Ids of visible layers in drawing order, the lowest first.
- * @property {{add: (tool: Tool) => {on: () => void, off: () => void, button: HTMLButtonElement}, active: () => string | null, off: () => void, takesClicks: () => boolean}} strip
- * @property {{show: (card: {id: string, title: string, body: HTMLElement, onclose?: () => void}) => void, close: (id?: string) => void}} inspector
+ * @property {{add: (tool: Tool) => {on: () => void, off: () => void, button: HTMLButtonElement}, active: () => string | null, off: () => void, takesClicks: (event?: any) => boolean}} strip
+ * @property {{show: (card: {id: string, title: string, body: HTMLElement, last?: boolean, onclose?: () => void}) => void, close: (id?: string) => void}} inspector
  * @property {{search: HTMLElement, timebar: HTMLElement, print: HTMLElement}} slots
  * @property {(text: string) => void} announce Says a text to screen readers.
  * @property {(problem: unknown, heading?: string) => void} problem Shows an error in words.
@@ -75,6 +77,8 @@
  * @property {(map: any, options?: {layers?: string[], date?: string | null}) => Promise<() => void>} styleFor
  * @property {import("./view.js").MapView} view
  * @property {{set: (zh: string, en: string) => void}} [table]
+ * @property {{has: (id: string) => boolean, card: (id: string, fid: string) => HTMLElement, control: (id: string) => HTMLElement}} [readings]
+ *   Of layers with datastreams, once it is known which these are.
  * @property {{map: any, at: (x: number) => Side | null}} [split] The second map, and the side a pixel lies on.
  *
  * @typedef {{map: any, layers: string[], date: string | null}} Side What is shown beyond the divider of a split view.

@@ -188,6 +188,17 @@ export class MapView {
     this.map.fitBounds([[west, south], [east, north]], { padding: this.padding(), maxZoom: 17 });
   }
 
+  /**
+   * Moves a place into the middle of what panels leave of the map.
+   * @param {[number, number]} place
+   * @param {number} [zoom] At least so near.
+   */
+  goTo(place, zoom = 0) {
+    // Padding given to a move stays with the map; an offset does not.
+    const { top, left, right, bottom } = this.padding();
+    this.map.easeTo({ center: place, zoom: Math.max(zoom, this.map.getZoom()), offset: [(left - right) / 2, (top - bottom) / 2] });
+  }
+
   /** Room that panels take from the map, in pixels. */
   padding() {
     const open = document.documentElement.dataset.sheet;

@@ -183,7 +183,7 @@ export class CheckTab {
       this.#outcome.replaceChildren(answerOf(this.#app, now.report, String(now.job), { pick: (rule) => this.#pick(rule) }));
     } else if (now.phase === "failed") {
       this.#outcome.replaceChildren(refusalOf(this.#app, now.problem, {
-        show: (place) => this.#app.map.easeTo({ center: place, zoom: Math.max(15, this.#app.map.getZoom()), padding: this.#app.view.padding() }),
+        show: (place) => this.#app.view.goTo(place, 15),
         name: (crs) => { this.#crs = crs; this.#run(); } }));
     } else if (!this.#outcome.querySelector(".plan-running")) {
       const bar = h("progress", { max: 100, "aria-label": t("进度", "Progress") });

@@ -65,6 +65,7 @@ export default function install(app) {
   const tool = app.strip.add({
     id: "share",
     icon: ICON,
+    place: "top",
     clicks: false,
     label: () => app.t("分享", "Share"),
     toggle(on) {
