@@ -21,10 +21,11 @@ from benchmarks.special import (
     sensing,
     servers,
     site_check,
+    stamps,
     tiles,
 )
 from benchmarks.special.base import SPECIALS, Context, Special
 
 __all__ = ["SPECIALS", "Context", "Special", "aggregate", "cached", "catalogue", "conflicts", "drivers", "edits",
            "emergency", "freshness", "gone", "grid_codes", "history", "loading", "memory", "parking", "responsible",
-           "seeding", "sensing", "servers", "site_check", "tiles"]  # fmt: skip
+           "seeding", "sensing", "servers", "site_check", "stamps", "tiles"]  # fmt: skip

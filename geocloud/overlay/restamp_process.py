@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+import psycopg2
 import psycopg2.extensions
+import shapely
 
 from geocloud.catalogue.spec import Text
 from geocloud.jobs.model import Input, Output, Process, Results
@@ -42,8 +44,11 @@ _SUMMARY = {
 def bring_all_up_to_date(
     conn: psycopg2.extensions.connection, layer: str | None = None, progress: Any = None
 ) -> list[Outcome]:
-    """Brings every layer that is behind up to date, or one alone; `progress(share, layer)`."""
-    shelf, done = ZoneShelf(), []
+    """Brings every layer that is behind up to date, or one alone; `progress(share, layer)`.
+
+    A layer that fails does not keep the others from it; what it failed with is raised at the end.
+    """
+    shelf, done, failed = ZoneShelf(), list[Outcome](), list[psycopg2.Error | ValueError | shapely.GEOSException]()
     behind = layers_behind(conn, layer)
     for k, layer_id in enumerate(behind):
 
@@ -52,7 +57,14 @@ def bring_all_up_to_date(
                 progress((k + share) / len(behind), layer_id)
 
         told(0.0)
-        done.append(bring_up_to_date(conn, layer_id, shelf=shelf, progress=told))
+        try:
+            done.append(bring_up_to_date(conn, layer_id, shelf=shelf, progress=told))
+        except (psycopg2.Error, ValueError, shapely.GEOSException) as exc:
+            if conn.closed:
+                raise
+            failed.append(exc)
+    if failed:
+        raise failed[0]
     return done
 
 

@@ -127,7 +127,7 @@ def frame(urls: Urls, layer: str, field: str) -> gpd.GeoDataFrame:
 
 
 def test_population_of_townships_by_county_is_that_of_geopandas(small: Urls, run: Run) -> None:
-    found = interpolate(run, "base.township", "population", "county", method="area", truth="population").document
+    found = interpolate(run, "base.township", "population", "county", method="area").document
     towns, counties = frame(small, "base.township", "population"), frame(small, "base.county", "population")
     towns = towns[towns.geometry.geom_type.isin(["Polygon", "MultiPolygon"])].dropna()
     cut = gpd.overlay(towns, counties[["fid", "geometry"]].rename(columns={"fid": "county"}), how="intersection")
@@ -140,12 +140,21 @@ def test_population_of_townships_by_county_is_that_of_geopandas(small: Urls, run
         assert rows[county] == pytest.approx(value, rel=1e-4)
     assert found["totals"]["closed"] and found["totals"]["source"] == pytest.approx(towns["value"].sum())
     assert found["check"]["way"] == "back" and found["check"]["count"] == len(towns)
-    assert found["against_truth"]["field"] == "population" and found["against_truth"]["count"] == len(counties)
 
 
-@pytest.mark.parametrize("target", ["h3:6", "beidou:4", "township"])
+def test_truth_that_is_known_is_compared(small: Urls, run: Run) -> None:
+    found = interpolate(run, "base.village", "population", "township", truth="population").document
+    towns = frame(small, "base.township", "population").set_index("fid")["value"].dropna()
+    values = {r["zone"]: r["value"] for r in found["rows"] if r["zone"]}
+    off = np.array([abs(values[fid] - true) for fid, true in towns.items() if fid in values])
+    assert found["against_truth"]["count"] == len(off) > 1
+    assert found["against_truth"]["mae"] == pytest.approx(off.mean())
+    assert found["against_truth"]["rmse"] == pytest.approx(np.sqrt((off**2).mean()))
+
+
+@pytest.mark.parametrize("target", ["h3:6", "beidou:4", "county"])
 def test_outputs_say_the_same(run: Run, target: str) -> None:
-    inputs = {"source": "base.county", "field": "population", "target": target, "kind": "extensive"}
+    inputs = {"source": "base.township", "field": "population", "target": target, "kind": "extensive"}
     out = PROCESS.run(run, inputs, frozenset({"table", "csv", "geojson"}))
     table = out["table"]
     assert table["totals"]["closed"]
@@ -157,10 +166,8 @@ def test_outputs_say_the_same(run: Run, target: str) -> None:
 
 
 def test_a_mask_moves_people_to_what_is_built(run: Run) -> None:
-    plain = interpolate(run, "base.county", "population", "township", method="area").document
-    masked = interpolate(
-        run, "base.county", "population", "township", mask="base.parcel", mask_weight="area_m2"
-    ).document
+    plain = interpolate(run, "base.township", "population", "h3:6", method="area").document
+    masked = interpolate(run, "base.township", "population", "h3:6", mask="base.parcel", mask_weight="area_m2").document
     assert masked["method"] == "mask" and masked["mask"]["features"] > 0
     assert masked["totals"]["closed"] and masked["totals"]["source"] == plain["totals"]["source"]
     assert [r["value"] for r in masked["rows"]] != [r["value"] for r in plain["rows"]]
