@@ -23,7 +23,8 @@ _STATUS = Function(
     columns=(
         Column("name", Text(zh="测站", en="Station")),
         Column("signal_counted", Text(zh="洪水信号", en="Flood signal"),
-               words=_SIGNALS | {"not-judged": Text(zh="未判定", en="Not judged")}, tones=_TONES | {"not-judged": "unknown"}),
+               words=_SIGNALS | {"not-judged": Text(zh="未判定", en="Not judged")},
+               tones=_TONES | {"not-judged": "unknown"}),
         Column("verdict", Text(zh="判定", en="Verdict"), words={
             "judged": Text(zh="已判定", en="Judged"), "stale": Text(zh="读数过时", en="Stale"),
             "doubtful": Text(zh="读数可疑", en="Doubtful"), "no-reading": Text(zh="无读数", en="No reading"),
