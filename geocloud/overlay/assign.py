@@ -68,13 +68,13 @@ def assign_points(places: Places, zones: NDArray[Any], *, overlapping: bool = Fa
         shapely.prepare(zones)
         bounds = shapely.bounds(zones)
         (drawn,) = np.nonzero(np.isfinite(bounds[:, 0]))
-        for number, near in zip(drawn.tolist(), places.around(bounds[drawn]) if overlapping else (), strict=False):
+        for number, near in zip(drawn.tolist(), places.around_each(bounds[drawn]) if overlapping else (), strict=False):
             inside = near[shapely.contains_xy(zones[number], places.x[near], places.y[near])]
             fresh = owner[inside] < 0
             more.append((inside[~fresh], number))
             owner[inside[fresh]] = number
         # Those in none yet; of overlapping areas these are on the border of some and in no other.
-        for number, near in zip(drawn.tolist(), places.around(bounds[drawn]), strict=True):
+        for number, near in zip(drawn.tolist(), places.around_each(bounds[drawn]), strict=True):
             left = near[owner[near] < 0]
             owner[left[shapely.intersects_xy(zones[number], places.x[left], places.y[left])]] = number
     parts = [Assignment(places.order.astype(np.int64), owner, np.ones(len(owner)))]
