@@ -33,7 +33,7 @@ def paths(ctx: Context) -> Document:
     ask = _object(
         {
             "input": string,
-            "pick": {"type": "string", "enum": ["point", "line", "area", "box", "period"]},
+            "pick": {"type": "string", "enum": ["point", "line", "area", "box", "instant", "period", "layer"]},
             "codes": string, "words": {"type": "object", "additionalProperties": text}, "layer": string,
             "field": string, "title": text,
         },

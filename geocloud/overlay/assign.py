@@ -62,30 +62,21 @@ def summed(place: Ints, weight: Floats, size: int) -> Floats:
 
 def assign_points(places: Places, zones: NDArray[Any], *, overlapping: bool = False) -> Assignment:
     """Points in areas (polygons, the lowest number first). Without `overlapping` each is in one area at the most."""
-    shapely.prepare(zones)
-    bounds = shapely.bounds(zones)
     owner = np.full(len(places.order), OUTSIDE, np.int64)
     more: list[tuple[Ints, int]] = []
-    for number, box in enumerate(bounds.tolist()):
-        if not np.isfinite(box[0]):
-            continue
-        near = places.around(*box)
-        if not overlapping:
-            near = near[owner[near] < 0]
-        if overlapping:
+    if len(owner) and len(zones):
+        shapely.prepare(zones)
+        bounds = shapely.bounds(zones)
+        (drawn,) = np.nonzero(np.isfinite(bounds[:, 0]))
+        for number, near in zip(drawn.tolist(), places.around_each(bounds[drawn]) if overlapping else (), strict=False):
             inside = near[shapely.contains_xy(zones[number], places.x[near], places.y[near])]
             fresh = owner[inside] < 0
             more.append((inside[~fresh], number))
             owner[inside[fresh]] = number
-        else:
-            owner[near[shapely.intersects_xy(zones[number], places.x[near], places.y[near])]] = number
-    if overlapping:
-        # On the border of some and in no other: the lowest number, as everywhere.
-        for number, box in enumerate(bounds.tolist()):
-            if np.isfinite(box[0]):
-                near = places.around(*box)
-                near = near[owner[near] < 0]
-                owner[near[shapely.intersects_xy(zones[number], places.x[near], places.y[near])]] = number
+        # Those in none yet; of overlapping areas these are on the border of some and in no other.
+        for number, near in zip(drawn.tolist(), places.around_each(bounds[drawn]), strict=True):
+            left = near[owner[near] < 0]
+            owner[left[shapely.intersects_xy(zones[number], places.x[left], places.y[left])]] = number
     parts = [Assignment(places.order.astype(np.int64), owner, np.ones(len(owner)))]
     parts += [
         Assignment(places.order[at].astype(np.int64), np.full(len(at), number), np.ones(len(at)))

@@ -26,13 +26,14 @@ class Ask:
     """One input in the form.
 
     `pick` says how its geometry comes from the map: a place that is clicked, a line, an area or a box that is drawn;
-    `period` asks for begin and end of an interval. Without it that is read from the schema. `codes` names a code list
-    whose titles are offered, `words` gives words of values itself. `layer` (or `{input}`, whose value names it) and
-    `field` say of which features a field's values are: a click on one fills the input.
+    `instant` asks for a moment in Beijing time, `period` for begin and end of an interval, `layer` offers the
+    published layers. Without it that is read from the schema. `codes` names a code list whose titles are offered,
+    `words` gives words of values itself. `layer` (or `{input}`, whose value names it) and `field` say of which features
+    a field's values are: a click on one fills the input.
     """
 
     input: str
-    pick: Literal["point", "line", "area", "box", "period"] | None = None
+    pick: Literal["point", "line", "area", "box", "instant", "period", "layer"] | None = None
     codes: str | None = None
     words: Mapping[str, Text] = field(default_factory=dict)
     layer: str | None = None

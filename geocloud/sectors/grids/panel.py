@@ -57,4 +57,69 @@ _GENERATE = Function(
     ),
 )  # fmt: skip
 
-PANEL = Panel(Text(zh="单元网格", en="Unit grids"), (_CHECK, _GENERATE))
+_WHO = Function(
+    "responsible-at",
+    asks=(Ask("point", pick="point"), Ask("address"), Ask("date")),
+    layers=(LAYER,),
+    rows="report/departments",
+    columns=(
+        Column("title/{lang}", Text(zh="网格类别", en="Kind of grid")),
+        Column(
+            "verdict", Text(zh="结果", en="Found"),
+            words={"one": Text(zh="唯一", en="One"), "several": Text(zh="重叠,多个", en="Several"),
+                   "border": Text(zh="在边界上", en="On a border"), "none": Text(zh="没有", en="None")},
+            tones={"one": "good", "several": "warning", "border": "warning", "none": "unknown"},
+        ),
+        Column("grids/0/responsible", Text(zh="责任人", en="Responsible")),
+        Column("grids/0/owner", Text(zh="责任单位", en="Unit")),
+        Column("grids/0/code", Text(zh="网格编码", en="Grid"), "code"),
+    ),
+    figures=(
+        Column("report/community/name", Text(zh="社区", en="Community")),
+        Column("report/disagreements/0/message", Text(zh="不一致", en="Disagreement")),
+    ),
+    verdict="verdict",
+    example={"point": {"type": "Point", "coordinates": [115.98, 36.45]}},
+)  # fmt: skip
+_FUSION = Function(
+    "grid-fusion",
+    asks=(Ask("a", pick="layer"), Ask("b", pick="layer"), Ask("by")),
+    rows="places",
+    columns=(
+        Column("name_a", Text(zh="甲网格", en="First grid")),
+        Column("name_b", Text(zh="乙网格", en="Second grid")),
+        Column("overlap_area_m2", Text(zh="共有面积", en="Shared"), "area_m2"),
+        Column("share_of_a", Text(zh="占甲", en="Of the first"), "share"),
+        Column("share_of_b", Text(zh="占乙", en="Of the second"), "share"),
+        Column("population", Text(zh="人口", en="Persons"), "count"),
+        Column("addresses", Text(zh="地址", en="Addresses"), "count"),
+    ),
+    figures=(
+        Column("report/a/grids", Text(zh="甲网格数", en="First grids"), "count"),
+        Column("report/b/grids", Text(zh="乙网格数", en="Second grids"), "count"),
+        Column("report/a/closure", Text(zh="甲闭合差", en="Closure of the first"), "number"),
+        Column("report/a/outside_m2", Text(zh="甲在乙外", en="First outside the second"), "area_m2"),
+    ),
+    example={"a": LAYER, "b": "grid.police_grid"},
+)  # fmt: skip
+_CONFLICTS = Function(
+    "grid-conflicts",
+    asks=(Ask("date"), Ask("rules"), Ask("tolerance_m")),
+    layers=(LAYER,),
+    rows="places",
+    columns=(
+        Column("rule", Text(zh="规则", en="Rule"), "code"),
+        Column("key_a", Text(zh="网格甲", en="First grid"), "code"),
+        Column("key_b", Text(zh="网格乙", en="Second grid"), "code"),
+        Column("department_a", Text(zh="甲部门", en="Department")),
+        Column("department_b", Text(zh="乙部门", en="Other department")),
+        Column("area_m2", Text(zh="面积", en="Area"), "area_m2"),
+        Column("width_m", Text(zh="宽", en="Width"), "metres"),
+    ),
+    figures=(
+        Column("summary/conflicts", Text(zh="冲突", en="Conflicts"), "count"),
+        Column("summary/tolerance_m", Text(zh="容差", en="Tolerance"), "metres"),
+    ),
+)  # fmt: skip
+
+PANEL = Panel(Text(zh="网格", en="Grids"), (_WHO, _CHECK, _FUSION, _CONFLICTS, _GENERATE))

@@ -6,11 +6,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from geocloud.catalogue.spec import Text
-from geocloud.sectors.water import inundate, rain_sum, status, trace
-from geocloud.sectors.water.panel import PANEL
+from geocloud.sectors.water import inundate, panel, rain_sum, status, trace
 
 __all__ = ["LAYERS", "PANEL", "PROCESSES", "TITLE"]
 
 TITLE = Text(zh="智慧水利", en="Water")
 LAYERS = Path(__file__).parent / "layers"
 PROCESSES = (inundate.PROCESS, rain_sum.PROCESS, status.PROCESS, trace.PROCESS)
+PANEL = panel.PANEL
