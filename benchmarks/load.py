@@ -20,7 +20,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -37,9 +37,22 @@ from geocloud.db.cluster import admin_url, session
 from geocloud.db.roles import OWNER, make_url, open_database
 from geocloud.settings import DatabaseSettings
 
-__all__ = ["SETS", "LoadRun", "Race", "Reload", "race", "reload", "table"]
+__all__ = [
+    "DATABASE",
+    "SETS",
+    "LoadRun",
+    "Race",
+    "Reload",
+    "checkpoint",
+    "data_file",
+    "fresh",
+    "layer_text",
+    "race",
+    "reload",
+    "table",
+]
 
-_DATABASE = "geocloud_bench_load"
+DATABASE = "geocloud_bench_load"
 _SEED = 20_260_101
 _BATCH = 100_000
 _WEST, _SOUTH, _EAST, _NORTH = 115.3, 35.8, 116.5, 37.0
@@ -185,13 +198,13 @@ def race(
     layers = _layers(folder / "layers", overviews)
     found = []
     for data in SETS:
-        path = _file(folder, data)
+        path = data_file(folder, data)
         one = Race(data.name, data.rows)
         for number in range(1, rounds + 1):
             turns = [_ours, _ogr2ogr] if number % 2 else [_ogr2ogr, _ours]
-            with _fresh(settings, owner) as url:
+            with fresh(settings, owner) as url:
                 for turn in turns:
-                    _checkpoint(url)
+                    checkpoint(url)
                     run = turn(url, path, data, folder, layers)
                     (one.ours if turn is _ours else one.ogr2ogr).append(run)
                 if number == 1:
@@ -217,7 +230,7 @@ def reload(settings: DatabaseSettings, owner: str, folder: Path, say: Callable[[
     """The polygons, and a year later the whole file again with every 33rd row changed: half in words, half in shape."""
     folder.mkdir(parents=True, exist_ok=True)
     layers, data = _layers(folder / "layers", overviews=False), SETS[1]
-    path, later = _file(folder, data), folder / f"{data.name}-{data.rows}-later.gpkg"
+    path, later = data_file(folder, data), folder / f"{data.name}-{data.rows}-later.gpkg"
     changed = 0
     if later.exists():
         later.unlink()
@@ -237,10 +250,10 @@ def reload(settings: DatabaseSettings, owner: str, folder: Path, say: Callable[[
             rows, later, layer=data.name, driver="GPKG", geometry_name="geom", geometry_type=data.geometry,
             crs="EPSG:4490", append=first > 0, dataset_options=None if first else {"VERSION": "1.2"},
         )  # fmt: skip
-    with _fresh(settings, owner) as url:
-        _checkpoint(url)
+    with fresh(settings, owner) as url:
+        checkpoint(url)
         begun = _ours(url, path, data, folder, layers)
-        _checkpoint(url)
+        checkpoint(url)
         env = {"GEOCLOUD_DATABASE_URL": url, "GEOCLOUD_HOME": str(folder / "home"), "GEOCLOUD_LAYERS_DIR": str(layers)}
         command = [sys.executable, "-m", "geocloud.cli", "load", str(later), "--layer", f"bench.{data.name}", "--full"]
         again, out = _timed([*command, "--json"], env)
@@ -275,14 +288,18 @@ def _layers(folder: Path, overviews: bool) -> Path:
     (folder / "bench").mkdir(parents=True, exist_ok=True)
     for data in SETS:
         more = [data.more, *(data.overview if overviews else ())]
-        text = _LAYER.format(
-            name=data.name, geometry=data.geometry.lower(), more="\n".join(more), fields="\n".join(data.fields)
-        )
+        text = layer_text(data, data.name, more)
         (folder / "bench" / f"{data.name}.yaml").write_text(text, encoding="utf-8")
     return folder
 
 
-def _file(folder: Path, data: DataSet) -> Path:
+def layer_text(data: DataSet, name: str, more: Sequence[str] = ()) -> str:
+    """The definition of a layer `bench.<name>` for a data set."""
+    return _LAYER.format(name=name, geometry=data.geometry.lower(), more="\n".join(more), fields="\n".join(data.fields))
+
+
+def data_file(folder: Path, data: DataSet) -> Path:
+    """The data set as a GeoPackage, made when it is not there."""
     path = folder / f"{data.name}-{data.rows}-{_SEED}.gpkg"
     if not path.exists():
         part = path.with_suffix(".part.gpkg")
@@ -298,22 +315,22 @@ def _file(folder: Path, data: DataSet) -> Path:
 
 
 @contextmanager
-def _fresh(settings: DatabaseSettings, owner: str) -> Iterator[str]:
+def fresh(settings: DatabaseSettings, owner: str) -> Iterator[str]:
     """A superuser's URL of a new database, which is dropped afterwards."""
     from geocloud.db.migrate import migrate
 
     admin = admin_url(settings, "postgres")
-    _run_sql(admin, f"DROP DATABASE IF EXISTS {_DATABASE} WITH (FORCE)")
-    _run_sql(admin, f'CREATE DATABASE {_DATABASE} OWNER "{OWNER}"')
-    url = admin_url(settings, _DATABASE)
+    _run_sql(admin, f"DROP DATABASE IF EXISTS {DATABASE} WITH (FORCE)")
+    _run_sql(admin, f'CREATE DATABASE {DATABASE} OWNER "{OWNER}"')
+    url = admin_url(settings, DATABASE)
     with closing(psycopg2.connect(url)) as conn, conn:
-        open_database(conn, _DATABASE)
+        open_database(conn, DATABASE)
     _run_sql(url, "CREATE EXTENSION IF NOT EXISTS postgis")
-    migrate(make_url(owner, dbname=_DATABASE))
+    migrate(make_url(owner, dbname=DATABASE))
     try:
         yield url
     finally:
-        _run_sql(admin, f"DROP DATABASE IF EXISTS {_DATABASE} WITH (FORCE)")
+        _run_sql(admin, f"DROP DATABASE IF EXISTS {DATABASE} WITH (FORCE)")
 
 
 def _run_sql(url: str, statement: str) -> None:
@@ -323,7 +340,8 @@ def _run_sql(url: str, statement: str) -> None:
             cur.execute(statement)
 
 
-def _checkpoint(url: str) -> None:
+def checkpoint(url: str) -> None:
+    """Has the database write down what it holds in memory."""
     _run_sql(url, "CHECKPOINT")
 
 

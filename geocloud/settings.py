@@ -196,6 +196,23 @@ class WebSettings(_Group):
         description="Points that each worker keeps in memory to count them by H3 cells (40 bytes each).",
     )
     h3_cells_max: int = Field(20_000, ge=1, description="Most H3 cells in an answer; more are refused.")
+    aggregate_zones_max: int = Field(
+        50_000, ge=1, description="Most areas that features are added up by in an answer; more are refused."
+    )
+    aggregate_points_max: int = Field(
+        3_000_000, ge=1, description="Most points that are added up by areas in one answer; more are refused."
+    )
+    aggregate_shapes_max: int = Field(
+        400_000,
+        ge=1,
+        description="Most lines or polygons that are cut at areas and added up in one answer; more are refused.",
+    )
+    aggregate_keep_mb: int = Field(
+        256,
+        ge=0,
+        description="Memory in MB per worker for what sums by areas are made of: features in columns, areas, who is "
+        "where.",
+    )
     dggs_zones_max: int = Field(20_000, ge=1, description="Most zones of a grid (DGGS) in an answer; more are refused.")
     changes_shift_m: float = Field(
         0.05,

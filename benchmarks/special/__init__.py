@@ -2,6 +2,7 @@
 """Targets that are no row of the load table, each measured in its own way; a module registers itself."""
 
 from benchmarks.special import (
+    aggregate,
     cached,
     catalogue,
     conflicts,
@@ -20,10 +21,11 @@ from benchmarks.special import (
     sensing,
     servers,
     site_check,
+    stamps,
     tiles,
 )
 from benchmarks.special.base import SPECIALS, Context, Special
 
-__all__ = ["SPECIALS", "Context", "Special", "cached", "catalogue", "conflicts", "drivers", "edits", "emergency",
-           "freshness", "gone", "grid_codes", "history", "loading", "memory", "parking", "responsible", "seeding",
-           "sensing", "servers", "site_check", "tiles"]  # fmt: skip
+__all__ = ["SPECIALS", "Context", "Special", "aggregate", "cached", "catalogue", "conflicts", "drivers", "edits",
+           "emergency", "freshness", "gone", "grid_codes", "history", "loading", "memory", "parking", "responsible",
+           "seeding", "sensing", "servers", "site_check", "stamps", "tiles"]  # fmt: skip

@@ -43,8 +43,10 @@ def answered(context: Context) -> list[Finding]:
             cur.execute("SELECT ST_X(geom), ST_Y(geom) FROM emergency.hazard ORDER BY fid")
             places = cur.fetchall()
         places = places[:: max(1, len(places) // _PLACES)]
-        for name, ask in (("incident-circle, three rings, eight layers", _rings), ("resource-dispatch, 100 tents and three "
-                          "teams, with routes", _dispatched)):  # fmt: skip
+        for name, ask in (
+            ("incident-circle, three rings, eight layers", _rings),
+            ("resource-dispatch, 100 tents and three teams, with routes", _dispatched),
+        ):
             found.append(_timed(run, name, places, ask))
     return found
 

@@ -12,6 +12,7 @@ from geocloud import demo
 from geocloud.catalogue.publish import sync
 from geocloud.db.cluster import Urls
 from geocloud.db.pool import connect
+from geocloud.demo.parking_readings import bring_up
 from geocloud.jobs.run import open_run
 from geocloud.network.graph import build
 from geocloud.sectors.parking.near import PROCESS
@@ -27,12 +28,13 @@ _LAYERS = ("facility.parking_lot", "parking.berth", "base.road")
 
 @special("parking-near", "car parks within a walk, with live readings")
 def near(context: Context) -> list[Finding]:
-    """From opening the state of the database to the answer, at places some steps from car parks all over the city."""
+    """On an open state of the database, at places some steps from car parks all over the city; and with opening it."""
     settings, urls = Settings(), context.ground.urls
     with connect(urls.owner, application_name="geocloud bench") as conn:
         sync(conn, *definitions(settings.city))
     context.say("loading car parks and their readings")
     demo.load(urls.owner, context.ground.size, layers=list(_LAYERS))
+    bring_up(urls.writer)
     context.say("making the road graph")
     build(settings, urls.writer)
     return asked(settings, urls)
@@ -48,23 +50,31 @@ def asked(settings: Settings, urls: Urls) -> list[Finding]:
         places = [list(map(float, r)) for r in cur.fetchall()]
     found = []
     for walk_m in (300, 1_000):
-        took, lots, live, by_road = [], 0, 0, 0
-        for at in [places[0], *places]:
-            inputs = {"point": {"type": "Point", "coordinates": at}, "walk_m": walk_m, "limit": 50}
+        asks = [{"point": {"type": "Point", "coordinates": at}, "walk_m": walk_m, "limit": 50} for at in places]
+        took, features = [], []
+        with open_run(settings, urls.reader) as run:
+            # The first is asked twice: imports and what a connection reads first are not what is measured here.
+            for inputs in [asks[0], *asks]:
+                begun = time.perf_counter()
+                answer = PROCESS.run(run, inputs, frozenset({"lots"}))["lots"]
+                took.append((time.perf_counter() - begun) * 1_000)
+                features += answer["features"]
+        whole = []
+        for inputs in asks[: _PLACES // 4]:
             begun = time.perf_counter()
             with open_run(settings, urls.reader) as run:
-                features = PROCESS.run(run, inputs, frozenset({"lots"}))["lots"]["features"]
-            took.append((time.perf_counter() - begun) * 1_000)
-            lots += len(features)
-            live += sum(f["properties"]["live"] != "unknown" for f in features)
-            by_road += sum(f["properties"]["walk_by"] == "road" for f in features)
+                PROCESS.run(run, inputs, frozenset({"lots"}))
+            whole.append((time.perf_counter() - begun) * 1_000)
+        lots = len(features)
+        live = sum(f["properties"]["live"] != "unknown" for f in features)
+        by_road = sum(f["properties"]["walk_by"] == "road" for f in features)
         if not lots or not by_road:
             raise RuntimeError(f"{lots} car parks found, {by_road} of them along roads")
-        # The first is asked twice: imports and caches are not what is measured.
         value = median(took[1:])
         detail = (
-            f"{len(places)} places, slowest {max(took[1:]):.0f} ms, first of all {took[0]:.0f} ms; "
-            f"{lots / len(took):.1f} car parks each, {live / lots:.0%} with readings, {by_road / lots:.0%} along roads"
+            f"{len(places)} places, slowest {max(took[1:]):.0f} ms; {lots / len(took):.1f} car parks each, "
+            f"{live / lots:.0%} with readings, {by_road / lots:.0%} along roads; with a connection and the catalogue "
+            f"opened for it, as a job does: median {median(whole):.0f} ms"
         )
         found.append(
             Finding("parking", f"car parks within {walk_m} m", value, "ms", f"< {NEAR_MS:.0f}", value < NEAR_MS, detail)

@@ -83,7 +83,7 @@ def _print(compared: Compared) -> None:
             print(f"{r['number']:<5}{pick('not judged', '未比对'):<12}{r['why'][language()]}  {r['title'][language()]}")
             continue
         said = pick(f"{r['spots']} spots", f"{r['spots']} 处")
-        thin = pick(f"{r['seams']} seams", f"仅沿边界 {r['seams']} 对")
+        thin = pick(f"of {r['pairs']} pairs", f"比对 {r['pairs']} 对")
         print(f"{r['number']:<5}{said:<12}{r['area_m2']:>18,.2f} m²  {thin:<16}{r['title'][language()]}")
     print(pick(f"{d['spots']} differences, {d['area_m2']:,.2f} m²", f"差异图斑 {d['spots']} 处,{d['area_m2']:,.2f} m²"))
     if not d["everywhere"]:

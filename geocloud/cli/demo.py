@@ -88,7 +88,7 @@ def readings(as_json: _JSON = False) -> None:
     from geocloud.demo.parking_readings import bring_up
 
     with ready_database(Settings.read(), quiet=as_json) as urls:
-        kept = bring_up(urls.owner)
+        kept = bring_up(urls.writer)
     if as_json:
         print_json({"readings": kept})
         return

@@ -56,7 +56,7 @@ def _update(layer: _Layer = None, as_json: _Json = False) -> None:
     from dataclasses import asdict
 
     from geocloud.db.pool import connect
-    from geocloud.overlay.processes import bring_all_up_to_date
+    from geocloud.overlay.restamp_process import bring_all_up_to_date
 
     with (
         ready_database(Settings.read(), quiet=as_json) as urls,

@@ -115,8 +115,7 @@ def load(
     """Fills the published layers with the demo city of a size; one transaction a layer, so any layer is whole or empty.
 
     A layer that holds real rows is left alone. Loading the same size again changes nothing; another size replaces the
-    synthetic rows. Synthetic car parks get made-up readings up to now. `on_progress(layer, done, total)`: rows written;
-    the total is a guess where it is not fixed.
+    synthetic rows. `on_progress(layer, done, total)`: rows written; the total is a guess where it is not fixed.
     Raises LoadConflict when a layer is being written by somebody else, CatalogueError when none is published.
     """
     with connect(owner_url, application_name="geocloud demo") as conn:
@@ -138,8 +137,6 @@ def load(
             results.append(_load_layer(conn, published[layer_id], size, on_progress or (lambda *_: None)))
         for kept in (_city, plans_of, sectors_of, grids.made):
             kept.cache_clear()
-    if any(r.layer == parking.LOTS and r.outcome in ("loaded", "unchanged") for r in results):
-        parking_readings.bring_up(owner_url)
     return results
 
 

@@ -84,11 +84,14 @@ def _random(values: Ints, salt: int) -> Floats:
     return x.astype(np.float64) / 2.0**64
 
 
-def bring_up(owner_url: str, until: datetime | None = None, days: int = DAYS) -> int:
-    """Readings of the synthetic car parks that are online, from where they ended, at most `days` back; how many."""
+def bring_up(url: str, until: datetime | None = None, days: int = DAYS) -> int:
+    """Readings of the synthetic car parks that are online, from where they ended, at most `days` back; how many.
+
+    `url` is that of the writer role.
+    """
     # In a thread of its own: whoever calls may have a loop running.
     with ThreadPoolExecutor(1) as thread:
-        return thread.submit(asyncio.run, _bring_up(owner_url, until or datetime.now(UTC), days)).result()
+        return thread.submit(asyncio.run, _bring_up(url, until or datetime.now(UTC), days)).result()
 
 
 async def _bring_up(url: str, until: datetime, days: int) -> int:

@@ -110,11 +110,12 @@ async def load_readings(writer_url: str, size: SizeName = "small") -> Outcome:
 
 
 def clear_readings(owner_url: str, layers: Sequence[str] = (_RIVER, _RAIN)) -> int:
-    """Takes the synthetic datastreams of these layers out with their readings, as the owner; how many datastreams."""
+    """Takes the demo's own datastreams of these layers out with their readings, as the owner; how many datastreams."""
     conn = psycopg2.connect(owner_url)
     try:
         with conn, conn.cursor() as cur:
-            cur.execute("SELECT id FROM sensing.datastream WHERE synthetic AND layer = ANY(%s)", (list(layers),))
+            ours = "SELECT id FROM sensing.datastream WHERE synthetic AND source = %s AND layer = ANY(%s)"
+            cur.execute(ours, (_SOURCE, list(layers)))
             ids = [r[0] for r in cur.fetchall()]
             for table, column in (("observation", "datastream"), ("latest", "datastream"), ("datastream", "id")):
                 cur.execute(f"DELETE FROM sensing.{table} WHERE {column} = ANY(%s)", (ids,))

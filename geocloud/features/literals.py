@@ -171,6 +171,8 @@ def read_box(numbers: list[float], system: Crs | None, parameter: str) -> list[B
     if system.id in _UPRIGHT:
         (w, e), (s, n) = _lonlat(np.array([[west, south], [east, north]]), system, parameter).T.tolist()
         return [Box(w, s, e, n)]
+    # Corners first: an edge to somewhere beyond all maps cannot be divided.
+    _lonlat(np.array([[west, south], [east, north]]), system, parameter)
     edge = max(east - west, north - south)
     pieces = min(_EDGE_PIECES, max(1, math.ceil(edge / _EDGE_METRES))) if system.kind == "projected" else 64
     outline = shapely.segmentize(Box(west, south, east, north).geometry(), max(edge / pieces, 1e-9))

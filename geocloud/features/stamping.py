@@ -18,10 +18,12 @@ __all__ = ["After", "Stamper", "Stamping", "is_plain", "put"]
 class Stamping:
     """Stamps (空间标记) of features about to be written, in their order: `columns` as `geocloud.put_stamps` takes them.
 
-    `used`: the versions of what they were found by; None where nothing had to be looked at, because geometry stays.
+    `used`: the versions of what they were found by, as of `found`; None where nothing had to be looked at, because
+    geometry stays.
     """
 
     used: list[int | None] | None = None
+    found: datetime | None = None
     columns: list[list[int | None]] = field(default_factory=lambda: [[] for _ in range(7)])
 
 
@@ -50,4 +52,5 @@ def put(binder: Binder, layer: Layer, stamping: Stamping, fids: str, gone: str =
     """The call that keeps stamps in the transaction of the change; `fids` and `gone` are SQL of bigint arrays."""
     used = binder.bind(stamping.used, "bigint[]")
     columns = ", ".join(binder.bind(c, "bigint[]") for c in stamping.columns)
-    return f"geocloud.put_stamps({binder.bind(layer.id, 'text')}, {used}, {fids}, {columns}, {gone})"
+    found = binder.bind(stamping.found, "timestamptz")
+    return f"geocloud.put_stamps({binder.bind(layer.id, 'text')}, {used}, {found}, {fids}, {columns}, {gone})"

@@ -17,6 +17,7 @@ from geocloud.geodesy.area import ellipsoid
 
 __all__ = ["straight_areas"]
 
+_POLYGON = 3
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(4)
 
 
@@ -27,13 +28,13 @@ def straight_areas(geometries: NDArray[Any]) -> NDArray[np.float64]:
     """
     flat = np.asarray(geometries, dtype=object).ravel()
     out = np.zeros(len(flat))
-    parts, owner = shapely.get_parts(flat, return_index=True)
-    while (shapely.get_type_id(parts) >= 4).any():
-        parts, inner = shapely.get_parts(parts, return_index=True)
-        owner = owner[inner]
-    polygons = shapely.get_type_id(parts) == 3
-    rings, of_part = shapely.get_rings(parts[polygons], return_index=True)
-    owner = owner[polygons]
+    # Polygons without holes are their own rings, and most are that.
+    if (
+        (shapely.get_type_id(flat) == _POLYGON) & (shapely.get_num_interior_rings(flat) == 0) & ~shapely.is_empty(flat)
+    ).all():
+        rings, of_part, owner = flat, np.arange(len(flat)), np.arange(len(flat))
+    else:
+        rings, of_part, owner = _rings(flat)
     points, of_ring = shapely.get_coordinates(rings, return_index=True)
     if len(points) < 2:
         return out.reshape(np.shape(geometries))
@@ -48,6 +49,17 @@ def straight_areas(geometries: NDArray[Any]) -> NDArray[np.float64]:
     exterior = np.r_[True, of_part[1:] != of_part[:-1]]
     np.add.at(out, owner[of_part], np.where(exterior, surface, -surface))
     return out.reshape(np.shape(geometries))
+
+
+def _rings(flat: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.int64], NDArray[np.int64]]:
+    """All rings, the polygon of each, and the geometry of each polygon."""
+    parts, owner = shapely.get_parts(flat, return_index=True)
+    while (shapely.get_type_id(parts) >= 4).any():
+        parts, inner = shapely.get_parts(parts, return_index=True)
+        owner = owner[inner]
+    polygons = shapely.get_type_id(parts) == _POLYGON
+    rings, of_part = shapely.get_rings(parts[polygons], return_index=True)
+    return rings, of_part, owner[polygons]
 
 
 def _below(latitude: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -245,6 +245,38 @@ class City:
         frame.attrs = attrs
         return frame
 
+    def aggregate(
+        self,
+        collection: str,
+        by: str,
+        measure: str | Iterable[str] = "count",
+        bbox: Box | None = None,
+        filter: str | None = None,  # noqa: A002
+        datetime: str | None = None,
+        asof: str | None = None,
+    ) -> gpd.GeoDataFrame:
+        """The features of a collection added up by areas, one row an area by its id, in CRS84.
+
+        `by` is `county`, `township`, `village`, `grid`, a layer of polygons, `h3:8` or `beidou:5`; `measure` of count,
+        density (per km2), length (m), area (m2), sum:field, mean:field, min:field, max:field. `attrs["outside"]` has
+        the figures of what lies in no area, `attrs["totals"]` how all of it adds up, `attrs["by"]` the areas.
+        """
+        asked = measure if isinstance(measure, str) else ",".join(measure)
+        params = {"by": by, "measure": asked, "bbox": _box(bbox), "filter": filter, "datetime": datetime, "asof": asof}
+        path = self._client.path("collections", collection, "aggregate")
+        document = self._client.document(path, params, "geojson")
+        *zones, outside = document["features"]
+        columns = [n for n in outside["properties"] if n != "zone"]
+        frame = _frame(zones, columns, "zone")
+        attrs = self._attrs(collection)
+        del attrs["kinds"]
+        attrs |= {"by": document["by"], "totals": document["totals"], "fields": _sums(attrs["fields"], columns)}
+        attrs["outside"] = {n: outside["properties"][n] for n in columns if n not in ("code", "name")}
+        attrs["synthetic"] = attrs["synthetic"] or bool(document["by"].get("synthetic"))
+        attrs["units"] = {"area_km2": "km²", "density": "/km²", "length_m": "m", "area_m2": "m²"}
+        frame.attrs = attrs
+        return frame
+
     def map(
         self,
         data: gpd.GeoDataFrame | None = None,
@@ -299,6 +331,16 @@ class City:
                 "kinds": {name: p["format"] for name, p in own.items() if p.get("format") in ("date", "date-time")},
             }
         return {k: dict(v) if isinstance(v, dict) else v for k, v in self._about[collection].items()}
+
+
+def _sums(fields: dict[str, str], columns: list[str]) -> dict[str, str]:
+    """Titles of columns of sums by the titles of the fields that they are of."""
+    found = {}
+    for column in columns:
+        kind, _, field = column.partition("_")
+        if field in fields:
+            found[column] = f"{fields[field]} ({kind})"
+    return found
 
 
 def _box(box: Box | None) -> str | None:

@@ -44,10 +44,10 @@ class Client:
         """A path below the landing page."""
         return "/" + "/".join(quote(p, safe=".-_~") for p in parts)
 
-    def document(self, path: str, params: Mapping[str, object] | None = None) -> Any:
-        """A JSON answer; parameters that are None are left out."""
+    def document(self, path: str, params: Mapping[str, object] | None = None, form: str = "json") -> Any:
+        """A JSON answer in the format named `form`; parameters that are None are left out."""
         given = {k: v for k, v in (params or {}).items() if v is not None}
-        return self.follow(f"{self.base}{path}?{urlencode({**given, 'f': 'json', 'lang': self.language})}")
+        return self.follow(f"{self.base}{path}?{urlencode({**given, 'f': form, 'lang': self.language})}")
 
     def follow(self, address: str) -> Any:
         """The JSON answer behind a link, which must lead to this very host."""

@@ -14,6 +14,7 @@ from geocloud.catalogue.registry import Layer
 from geocloud.catalogue.spec import Source
 from geocloud.ogc.conformance import declared
 from geocloud.ogc.context import CRS84, CRS_URIS, REL, STORAGE_CRS, Context, Document, collection_path, link
+from geocloud.overlay.by import NAMED, is_zoning
 
 __all__ = ["collection", "collections", "conformance", "landing", "licence_url", "rfc3339"]
 
@@ -174,6 +175,9 @@ def _links(ctx: Context, layer: Layer) -> list[Document]:
         links.append(link(f"{here}/tiles", f"{REL}tilesets-vector", _JSON, say("矢量瓦片", "Vector tiles")))
         where = say("所在区划与网格", "Districts and grid cells of features")
         links.append(link(f"{here}/stamps", "related", _JSON, where))
+        layers = ctx.catalogue.layers
+        by = next((n for n, i in NAMED.items() if i in layers and is_zoning(layers[i])), "h3:7")
+        links.append(link(f"{here}/aggregate?by={by}", "related", _JSON, say("按分区汇总", "Added up by areas")))
     if layer.spec.geometry == "point":
         links.append(link(f"{here}/h3", "related", _GEOJSON, say("按 H3 网格统计", "Counted by H3 cells")))
         grids = say("按北斗、H3 网格统计", "Counted by BeiDou and H3 zones")

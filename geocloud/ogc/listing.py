@@ -35,7 +35,7 @@ _THEMES = {
     "facility": ("公共设施", "Facilities"),
     "culture": ("文化", "Culture"),
     "parking": ("停车", "Parking"),
-    "water": ("水务", "Water"),
+    "water": ("水利", "Water"),
     "emergency": ("应急", "Emergency"),
 }
 KINDS = {

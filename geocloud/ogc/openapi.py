@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from geocloud import __version__
 from geocloud.ogc import (
+    openapi_aggregate,
     openapi_archives,
     openapi_changes,
     openapi_dggs,
@@ -96,6 +97,7 @@ def _paths(ctx: Context) -> Document:
         ),
         f"{one}/items": get.items(),
         f"{one}/items/{{featureId}}": get.item(),
+        **openapi_aggregate.paths(ctx),
         **openapi_archives.paths(ctx),
         **openapi_changes.paths(ctx),
         **openapi_versions.paths(ctx),

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Everything laid over everything (空间叠加): stamps, aggregates and crosswalks of features and zones."""
+"""Everything laid over everything (空间叠加): stamps of features, sums by areas, values carried over, crosswalks."""

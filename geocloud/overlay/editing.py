@@ -11,7 +11,8 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -37,7 +38,8 @@ _AFTER_MAX = 5_000
 _MANY = 20
 
 _VERSIONS = """
-SELECT z.name, s.version FROM geocloud.zoning z JOIN geocloud.layer d ON d.id = z.layer AND d.status = 'active'
+SELECT clock_timestamp(), coalesce(array_agg(z.name), '{}'), coalesce(array_agg(s.version), '{}')
+  FROM geocloud.zoning z JOIN geocloud.layer d ON d.id = z.layer AND d.status = 'active'
   JOIN geocloud.layer_state s ON s.layer = d.id WHERE d.spec->>'geometry' <> 'none'
 """
 # What a transaction has written to a layer: rows by it now, and what it ended. Times ahead make it wait.
@@ -49,6 +51,14 @@ SELECT h.fid, NULL, h.valid_to > clock_timestamp(), false FROM {past} h
  WHERE h.sys_to = 'infinity' AND h.sys_from = geocloud.stamp() AND NOT EXISTS (SELECT FROM {live} t WHERE t.fid = h.fid)
 LIMIT {most}
 """
+
+
+@dataclass(frozen=True, slots=True)
+class _Used:
+    """Versions of the zonings in their places, and the time of the database at which they were read."""
+
+    versions: list[int | None]
+    at: datetime
 
 
 async def stamp_after(conn: Any, layer: Layer) -> None:
@@ -94,15 +104,15 @@ class EditStamper:
 
 async def _zones(
     conn: Any, shapes: NDArray[Any], kept: OrderedDict[tuple[Any, ...], Any]
-) -> tuple[list[int | None], dict[str, Zones]]:
+) -> tuple[_Used, dict[str, Zones]]:
     """Versions of the zonings, read first, and the zones whose boxes meet those of the shapes."""
-    versions = {_text(r[0]): r[1] for r in await conn.fetch(_VERSIONS)}
-    used = [*(versions.get(n) for n in ZONINGS), CELLS_RULE]
+    now, names, numbers = await conn.fetchrow(_VERSIONS)
+    versions = dict(zip(map(_text, names), numbers, strict=True))
+    used = _Used([*(versions.get(n) for n in ZONINGS), CELLS_RULE], now)
     known = shapes[(shapely.get_type_id(shapes) >= 0) & ~shapely.is_empty(shapes)]
     if not len(known) or not versions:
         return used, {}
     boxes = [bytes(b) for b in shapely.to_wkb(shapely.box(*shapely.bounds(known).T))]
-    now = datetime.now(UTC)
     near = await conn.fetch(" UNION ALL ".join(_near(n) for n in ZONINGS if n in versions), boxes, now)
     rows_near = [(_text(r[0]), r[1], _text(r[2]), _text(r[3]), r[4]) for r in near]
     wanted: dict[tuple[Any, ...], Any] = {key: kept.get(key) for key in rows_near}
@@ -156,8 +166,8 @@ def _shape_sql(zoning: str) -> str:
     )
 
 
-def _stamping(used: list[int | None], stamps: Stamps) -> Stamping:
-    return Stamping(used, stamps.lists())
+def _stamping(used: _Used, stamps: Stamps) -> Stamping:
+    return Stamping(used.versions, used.at, stamps.lists())
 
 
 def _shapes(geometry: Sequence[Any]) -> NDArray[Any]:

@@ -50,7 +50,13 @@ class Places:
         self.order = known[order]
         self.x, self.y = x[self.order], y[self.order]
 
-    def around(self, bounds: Floats) -> Iterator[Ints]:
+    def around(self, west: float, south: float, east: float, north: float) -> Ints:
+        """Places, in this order, of the points in the squares that a box touches."""
+        if not len(self.order):
+            return np.zeros(0, np.int64)
+        return next(self.around_each(np.array([[west, south, east, north]])))
+
+    def around_each(self, bounds: Floats) -> Iterator[Ints]:
         """For each box (west, south, east, north) the places, in this order, of points in the squares it touches."""
         columns = self._square(bounds[:, [0, 2]], self._west, self._wide)
         rows = self._square(bounds[:, [1, 3]], self._south, self._high)
@@ -100,7 +106,7 @@ class Zones:
         # The lowest number comes last, and stays.
         backwards = slice(None, None, -1)
         shapes, fids = self.shapes[backwards], self.fids[backwards].tolist()
-        for shape, fid, at in zip(shapes, fids, places.around(shapely.bounds(shapes)), strict=True):
+        for shape, fid, at in zip(shapes, fids, places.around_each(shapely.bounds(shapes)), strict=True):
             if len(at):
                 # A few points are asked quicker than a large zone is made ready.
                 ready = len(at) > _READY_FROM

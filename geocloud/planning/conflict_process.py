@@ -36,7 +36,11 @@ _SUMMARY = {
                 "properties": {
                     "spots": {"type": "integer"},
                     "area_m2": _AREA,
-                    "seams": {"type": "integer", "description": "pairs that touch or share slivers alone"},
+                    "pairs": {"type": "integer", "description": "pairs whose boxes meet: those that were compared"},
+                    "seams": {
+                        "type": ["integer", "null"],
+                        "description": "pairs that touch or share slivers alone, where `slivers` are asked for",
+                    },
                     "slivers": {"type": ["integer", "null"], "description": "where they are asked for"},
                     "sliver_area_m2": {"type": ["number", "null"], "description": "m2, where `slivers` are asked for"},
                     "sliver_kinds": {"type": ["object", "null"]},

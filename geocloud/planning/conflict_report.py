@@ -90,7 +90,7 @@ class _Writer(Words):
             names = (self._pick("编号", "Rule"), self._pick("规则", "Title"), self._pick("原因", "Why"))
             blocks.append(Table(tuple(Column(n) for n in names), rows))
         blocks.append(Paragraph(self._how(), quiet=True))
-        seams = sum(r["seams"] for r in judged)
+        pairs = sum(r["pairs"] for r in judged)
         return Report(
             title=self._pick("规划冲突比对报告", "Plans against plans"),
             subject=self._text(d["matrix"]["title"]),
@@ -99,18 +99,17 @@ class _Writer(Words):
             tone="consent" if self.real else ("unknown" if not judged else "clear"),
             verdict=self._pick(f"差异图斑 {len(self.real)} 处", f"{len(self.real)} differences"),
             summary=self._pick(
-                f"按 {len(judged)} 条规则比对,发现真实差异 {len(self.real)} 处,"
-                f"共 {formats.area(d['area_m2'], 'zh')};"
-                f"另有 {formats.count(seams)} 对要素仅沿边界相接或只有碎片,不作为差异。",
-                f"By {len(judged)} rules, {len(self.real)} real differences, "
-                f"{formats.area(d['area_m2'], 'en')} in all; "
-                f"{formats.count(seams)} pairs of features meet along a seam alone and are none.",
+                f"按 {len(judged)} 条规则比对了 {formats.count(pairs)} 对相邻要素,发现真实差异 {len(self.real)} 处,"
+                f"共 {formats.area(d['area_m2'], 'zh')};仅沿边界相接或只有碎片的不作为差异。",
+                f"{formats.count(pairs)} pairs of neighbouring features compared by {len(judged)} rules: "
+                f"{len(self.real)} real differences, {formats.area(d['area_m2'], 'en')} in all. "
+                "Features that meet along a seam alone are none.",
             ),
             facts=Facts(
                 (
                     Fact(self._pick("真实差异", "Real differences"), formats.count(len(self.real))),
                     Fact(self._pick("面积", "Area"), self._ha(d["area_m2"]), self._pick("公顷", "ha")),
-                    Fact(self._pick("仅沿边界", "Seams alone"), formats.count(seams)),
+                    Fact(self._pick("比对要素", "Pairs compared"), formats.count(pairs), self._pick("对", "")),
                     Fact(self._pick("规则", "Rules"), f"{len(judged)} / {len(d['rules'])}"),
                 )
             ),
@@ -133,12 +132,12 @@ class _Writer(Words):
             Column(self._pick("编号", "Rule"), code=True), Column(self._pick("甲规划", "First plan")),
             Column(self._pick("乙规划", "Second plan")), Column(self._pick("责任部门", "Bureau")),
             Column(self._pick("图斑", "Spots"), "right"), Column(self._hectares(), "right"),
-            Column(self._pick("仅沿边界", "Seams"), "right"), Column(self._pick("容差", "Tolerance"), "right"),
+            Column(self._pick("比对(对)", "Pairs"), "right"), Column(self._pick("容差", "Tolerance"), "right"),
         ]  # fmt: skip
         rows = [
             (
                 r["number"], self._plan(r["a"]), self._plan(r["b"]), self._bureau(r["bureau"]),
-                formats.count(r["spots"]), self._ha(r["area_m2"]), formats.count(r["seams"]),
+                formats.count(r["spots"]), self._ha(r["area_m2"]), formats.count(r["pairs"]),
                 f"{r['tolerance_m']:g} m",
             )
             for r in rules
@@ -146,7 +145,7 @@ class _Writer(Words):
         total = (
             "", self._pick("合计", "Total"), "", "", formats.count(sum(r["spots"] for r in rules)),
             self._ha(sum(r["area_m2"] for r in rules)),
-            formats.count(sum(r["seams"] for r in rules)), "",
+            formats.count(sum(r["pairs"] for r in rules)), "",
         )  # fmt: skip
         return Table(tuple(names), (*rows, total), total=True)
 

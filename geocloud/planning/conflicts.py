@@ -12,7 +12,7 @@ import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import shapely
@@ -25,7 +25,7 @@ from geocloud.features.moment import Moment
 from geocloud.jobs.run import Run
 from geocloud.planning.compliance_read import moment_of
 from geocloud.planning.matrix import Matrix, Relation, Side
-from geocloud.planning.slivers import KINDS, Measured, inner, measure, sliver_kinds
+from geocloud.planning.slivers import KINDS, Measured, Reach, apart, inner, measure, reach_of, sliver_kinds
 
 __all__ = ["Box", "Found", "Tally", "compare", "tolerance_of"]
 
@@ -33,14 +33,15 @@ Box = tuple[float, float, float, float]
 """West, south, east, north in degrees (EPSG:4490)."""
 
 _BATCH = 10_000
+_BOXES = 16
 _PAIRS_AT_ONCE = 4_000
 # Corners from which it pays to ask whether a shape lies within another before cutting.
 _LARGE = 120
+_POLYGON = 3
 _REGISTER = "planning.plan_area"
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(NamedTuple):
     """One difference: rule, key and class of both features, the place (lon/lat polygon), its measures and its kind
     (of the list sliver_kind)."""
 
@@ -59,12 +60,13 @@ class Found:
 
 @dataclass(slots=True)
 class Tally:
-    """Of one rule: pairs that exclude each other and whose boxes meet; those of them that meet along a seam alone (they
-    touch, or share slivers); where slivers are asked for, how many of which kind there are, and their area (m2)."""
+    """Of one rule: pairs that exclude each other and whose boxes meet; where slivers are asked for, those
+    of them that meet along a seam alone (they touch, or share slivers), how many slivers of which kind there are, and
+    their area (m2)."""
 
     pairs: int = 0
     tolerance_m: float = 0.0
-    seams: int = 0
+    seams: int | None = None
     slivers: int = 0
     sliver_m2: float = 0.0
     by_kind: dict[str, int] = field(default_factory=dict)
@@ -72,11 +74,13 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class _Rows:
-    """Features of one side: keys, classes by field, shapes, and by rule number which of them it is about."""
+    """Features of one side: keys, classes by field, shapes, how far those reach, and by rule number which of them it is
+    about."""
 
     keys: NDArray[Any]
     classes: dict[str, NDArray[Any]]
     shapes: NDArray[Any]
+    reach: Reach
     about: dict[str, NDArray[np.bool_]]
 
 
@@ -104,7 +108,9 @@ def compare(
             run.progress(
                 0.02 + 0.9 * done / len(pairs), f"比对{title_a.zh}与{title_b.zh}", f"{title_a.en} against {title_b.en}"
             )
-            tallies = {r.number: Tally(tolerance_m=tolerance_of(run, matrix, r)) for r in own}
+            tallies = {
+                r.number: Tally(tolerance_m=tolerance_of(run, matrix, r), seams=0 if slivers else None) for r in own
+            }
             found: dict[str, list[Found]] = {r.number: [] for r in own}
             waiting: list[_Work] = []
             for batch in _batches(run, run.catalogue.layers[a], [(r.number, r.a) for r in own], moment, boxes):
@@ -158,9 +164,10 @@ def _around(
 ) -> _Rows:
     binder = Binder()
     sql = _select(run, binder, layer, sides, moment, boxes)
-    bounds = shapely.bounds(batch.shapes)
-    box: Box = (bounds[:, 0].min(), bounds[:, 1].min(), bounds[:, 2].max(), bounds[:, 3].max())
-    sql += f" AND r.geom && {_envelope(binder, box)} ORDER BY r.fid"
+    # A batch is no rectangle: boxes of its parts take in less beside it.
+    parts = np.array_split(shapely.bounds(batch.shapes), min(_BOXES, len(batch.shapes)))
+    around: list[Box] = [(*p[:, :2].min(axis=0), *p[:, 2:].max(axis=0)) for p in parts]
+    sql += f" AND {_meets(binder, around)} ORDER BY r.fid"
     return _rows(run.rows(sql, binder), sides)
 
 
@@ -182,32 +189,41 @@ def _select(
         for _, s in sides
     ]
     fields = "".join(f", r.{quote_identifier(f)}::text" for f in _fields(sides))
-    place = "TRUE"
-    if boxes is not None:
-        place = "(" + (" OR ".join(f"r.geom && {_envelope(binder, b)}" for b in boxes) or "FALSE") + ")"
+    place = "TRUE" if boxes is None else _meets(binder, boxes)
     wanted = "TRUE" if "TRUE" in tests else f"({' OR '.join(tests)})"
+    told = "".join(f", {t}" for t in tests if t != "TRUE")
     return (
-        f"SELECT r.{quote_identifier(layer.spec.key[0])}::text, ARRAY[{', '.join(tests)}]::boolean[], "
-        f"ST_AsBinary(r.geom){fields} FROM {relation} r WHERE r.geom IS NOT NULL AND {place} AND {wanted}"
+        f"SELECT r.{quote_identifier(layer.spec.key[0])}::text, r.geom{told}{fields} FROM {relation} r "
+        f"WHERE r.geom IS NOT NULL AND {place} AND {wanted}"
     )
+
+
+def _tested(sides: Sequence[tuple[str, Side]]) -> list[str]:
+    """Numbers of the rules that are not about all features of the layer."""
+    return [number for number, s in sides if s.filter]
 
 
 def _fields(sides: Sequence[tuple[str, Side]]) -> list[str]:
     return list(dict.fromkeys(s.class_field for _, s in sides if s.class_field))
 
 
-def _envelope(binder: Binder, box: Box) -> str:
-    return f"ST_MakeEnvelope({', '.join(binder.bind(float(v), 'float8') for v in box)}, 4490)"
+def _meets(binder: Binder, boxes: Sequence[Box]) -> str:
+    envelopes = (", ".join(binder.bind(float(v), "float8") for v in box) for box in boxes)
+    return "(" + (" OR ".join(f"r.geom && ST_MakeEnvelope({e}, 4490)" for e in envelopes) or "FALSE") + ")"
 
 
 def _rows(rows: Sequence[tuple[Any, ...]], sides: Sequence[tuple[str, Side]]) -> _Rows:
-    shapes = np.asarray(shapely.from_wkb([bytes(r[2]) for r in rows]), dtype=object).reshape(len(rows))
-    tests = np.array([r[1] for r in rows], dtype=bool).reshape(len(rows), len(sides))
+    columns = list(zip(*rows, strict=True)) or [()] * (2 + len(_tested(sides)) + len(_fields(sides)))
+    # Parsing the text of geometries is many times as slow as parsing bytes.
+    shapes = np.asarray(shapely.from_wkb([bytes.fromhex(v) for v in columns[1]]), dtype=object).reshape(len(rows))
+    tests = {number: np.array(columns[2 + k], dtype=bool) for k, number in enumerate(_tested(sides))}
+    every = np.ones(len(rows), dtype=bool)
     return _Rows(
-        np.array([r[0] for r in rows], dtype=object),
-        {f: np.array([r[3 + k] for r in rows], dtype=object) for k, f in enumerate(_fields(sides))},
+        np.array(columns[0], dtype=object),
+        {f: np.array(columns[2 + len(tests) + k], dtype=object) for k, f in enumerate(_fields(sides))},
         shapes,
-        {number: tests[:, k] for k, (number, _) in enumerate(sides)},
+        reach_of(shapes),
+        {number: tests.get(number, every) for number, _ in sides},
     )
 
 
@@ -226,7 +242,7 @@ class _Work:
         slivers: bool,
     ) -> None:
         self.rule, self._a, self._b, self._tally, self._slivers = rule, a, b, tally, slivers
-        self._done: list[tuple[NDArray[np.int64], NDArray[np.int64], Future[_Cut]]] = []
+        self._done: list[Future[_Cut]] = []
         own, other = np.flatnonzero(a.about[rule.number]), np.flatnonzero(b.about[rule.number])
         if not len(own) or not len(other):
             return
@@ -236,47 +252,47 @@ class _Work:
         least = matrix.least_m2 if rule.least_m2 is None else rule.least_m2
         # Pairs of one shape stay together, so that it is made ready once.
         for part in np.array_split(np.arange(len(i)), max(1, len(i) // _PAIRS_AT_ONCE)):
-            work = pool.submit(
-                _cut, a.shapes, b.shapes, i[part], k[part], tally.tolerance_m, least, slivers=slivers
-            )  # fmt: skip
-            self._done.append((i[part], k[part], work))
+            work = pool.submit(_cut, a, b, i[part], k[part], tally.tolerance_m, least, slivers=slivers)
+            self._done.append(work)
 
     def found(self) -> list[Found]:
         """The differences, with slivers where those are wanted."""
         out: list[Found] = []
         rule, tally = self.rule, self._tally
-        fields = (rule.a.class_field, rule.b.class_field)
-        for i, k, work in self._done:
+        for work in self._done:
             cut = work.result()
+            if tally.seams is not None:
+                tally.seams += cut.seams
             thin = cut.kinds > 0
-            tally.seams += cut.seams
             tally.slivers += int(thin.sum())
             tally.sliver_m2 += float(cut.areas[thin].sum())
             for number, count in zip(*np.unique(cut.kinds[thin], return_counts=True), strict=True):
                 tally.by_kind[KINDS[number]] = tally.by_kind.get(KINDS[number], 0) + int(count)
-            for n in range(len(cut.pieces)) if self._slivers else np.flatnonzero(~thin):
-                at_a, at_b = i[cut.of[n]], k[cut.of[n]]
-                class_a, class_b = (
-                    rows.classes[f][at] if f else None
-                    for rows, f, at in ((self._a, fields[0], at_a), (self._b, fields[1], at_b))
-                )
-                out.append(
-                    Found(
-                        rule, self._a.keys[at_a], self._b.keys[at_b], class_a, class_b, cut.pieces[n],
-                        float(cut.areas[n]), float(cut.outlines[n]), float(cut.widths[n]), KINDS[cut.kinds[n]],
-                        tally.tolerance_m,
-                    )
-                )  # fmt: skip
+            told = np.arange(len(thin)) if self._slivers else np.flatnonzero(~thin)
+            i, k = cut.i[told], cut.k[told]
+            class_a, class_b = (
+                rows.classes[side.class_field][at].tolist() if side.class_field else [None] * len(at)
+                for rows, side, at in ((self._a, rule.a, i), (self._b, rule.b, k))
+            )
+            columns: tuple[list[Any], ...] = (
+                [rule] * len(told), self._a.keys[i].tolist(), self._b.keys[k].tolist(), class_a, class_b,
+                cut.pieces[told].tolist(), cut.areas[told].tolist(), cut.outlines[told].tolist(),
+                cut.widths[told].tolist(), [KINDS[n] for n in cut.kinds[told].tolist()],
+                [tally.tolerance_m] * len(told),
+            )  # fmt: skip
+            out += map(Found._make, zip(*columns, strict=True))
         self._done = []
         return out
 
 
 @dataclass(frozen=True, slots=True)
 class _Cut:
-    """Polygons that pairs share: each with the number of its pair, area, outline, width and kind."""
+    """Polygons that pairs share: each with the numbers of both features, area, outline, width and kind; of the
+    pairs cut those that meet and have no real difference."""
 
     pieces: NDArray[Any]
-    of: NDArray[np.int64]
+    i: NDArray[np.int64]
+    k: NDArray[np.int64]
     areas: NDArray[np.float64]
     outlines: NDArray[np.float64]
     widths: NDArray[np.float64]
@@ -285,8 +301,8 @@ class _Cut:
 
 
 def _cut(
-    shapes_a: NDArray[Any],
-    shapes_b: NDArray[Any],
+    a: _Rows,
+    b: _Rows,
     i: NDArray[np.int64],
     k: NDArray[np.int64],
     tolerance_m: float,
@@ -294,19 +310,18 @@ def _cut(
     *,
     slivers: bool,
 ) -> _Cut:
-    # Prepared shapes are no thread's but their own: each works on copies.
-    (shapes_a, i), (shapes_b, k) = _copies(shapes_a, i), _copies(shapes_b, k)
+    if not slivers and tolerance_m > 0:
+        # What keeps to the seam along a border is a sliver, so only what reaches further need be cut.
+        deep = ~apart(a.reach, b.reach, i, k, tolerance_m)
+        i, k = i[deep], k[deep]
     try:
-        return _cut_copies(shapes_a, shapes_b, i, k, tolerance_m, least_m2, slivers=slivers)
+        return _cut_shapes(a.shapes, b.shapes, i, k, tolerance_m, least_m2, slivers=slivers)
     except shapely.errors.GEOSException:
         # Whoever wrote by SQL may have left a polygon that crosses itself; loads and edits repair or refuse it.
-        sound_a, sound_b = (
-            np.asarray(shapely.make_valid(s, method="structure", keep_collapsed=False)) for s in (shapes_a, shapes_b)
-        )
-        return _cut_copies(sound_a, sound_b, i, k, tolerance_m, least_m2, slivers=slivers)
+        return _cut_shapes(_sound(a.shapes, i), _sound(b.shapes, k), i, k, tolerance_m, least_m2, slivers=slivers)
 
 
-def _cut_copies(
+def _cut_shapes(
     shapes_a: NDArray[Any],
     shapes_b: NDArray[Any],
     i: NDArray[np.int64],
@@ -316,25 +331,28 @@ def _cut_copies(
     *,
     slivers: bool,
 ) -> _Cut:
-    pair = np.arange(len(i))
-    met = np.zeros(len(i), dtype=bool)
     if not slivers and tolerance_m > 0 and len(i):
-        # What keeps to the seam along a border is a sliver, so only what reaches further need be cut.
-        cores = inner(shapes_a, tolerance_m)
+        kept, of = np.unique(i, return_inverse=True)
+        cores = inner(shapes_a[kept], tolerance_m)
         shapely.prepare(cores)
-        deep = shapely.intersects(cores[i], shapes_b[k])
-        pair, met[deep] = np.flatnonzero(deep), True
-    pieces, of_pair = _shared(shapes_a[i[pair]], shapes_b[k[pair]])
+        deep = shapely.intersects(cores[of], shapes_b[k])
+        i, k = i[deep], k[deep]
+    pieces, of_pair, met = _shared(shapes_a, shapes_b, i, k)
     measured = measure(pieces)
     some = measured.area_m2 > 0
-    pieces, of_pair = pieces[some], pair[of_pair[some]]
+    pieces, of_pair = pieces[some], of_pair[some]
     measured = Measured(measured.area_m2[some], measured.outline_m[some])
-    kinds = sliver_kinds(pieces, measured, tolerance_m, least_m2, shapes_a[i[of_pair]], shapes_b[k[of_pair]])
-    met[of_pair] = True
-    shapely.prepare(shapes_a)
-    met[~met] = shapely.intersects(shapes_a[i[~met]], shapes_b[k[~met]])
+    i, k = i[of_pair], k[of_pair]
+    kinds = sliver_kinds(pieces, measured, tolerance_m, least_m2, shapes_a[i], shapes_b[k])
     met[of_pair[kinds == 0]] = False
-    return _Cut(pieces, of_pair, measured.area_m2, measured.outline_m, measured.width_m, kinds, int(met.sum()))
+    return _Cut(pieces, i, k, measured.area_m2, measured.outline_m, measured.width_m, kinds, int(met.sum()))
+
+
+def _sound(shapes: NDArray[Any], at: NDArray[np.int64]) -> NDArray[Any]:
+    """The shapes, those named made valid."""
+    kept, out = np.unique(at), shapes.copy()
+    out[kept] = shapely.make_valid(shapes[kept], method="structure", keep_collapsed=False)
+    return out
 
 
 def _copies(shapes: NDArray[Any], at: NDArray[np.int64]) -> tuple[NDArray[Any], NDArray[np.int64]]:
@@ -343,24 +361,33 @@ def _copies(shapes: NDArray[Any], at: NDArray[np.int64]) -> tuple[NDArray[Any], 
     return np.asarray(shapely.from_wkb(shapely.to_wkb(shapes[kept])), dtype=object).reshape(len(kept)), of
 
 
-def _shared(a: NDArray[Any], b: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.int64]]:
-    """Polygons that pairs of shapes share, and the number of each one's pair."""
-    shared = np.empty(len(a), dtype=object)
-    large = np.maximum(shapely.get_num_coordinates(a), shapely.get_num_coordinates(b)) >= _LARGE
-    open_ = np.ones(len(a), dtype=bool)
+def _shared(
+    a: NDArray[Any], b: NDArray[Any], i: NDArray[np.int64], k: NDArray[np.int64]
+) -> tuple[NDArray[Any], NDArray[np.int64], NDArray[np.bool_]]:
+    """Polygons that pairs of shapes share, the number of each one's pair, and which pairs meet, if in a point."""
+    shared = np.empty(len(i), dtype=object)
+    large = np.maximum(shapely.get_num_coordinates(a[i]), shapely.get_num_coordinates(b[k])) >= _LARGE
+    open_ = np.ones(len(i), dtype=bool)
     if large.any():
         at = np.flatnonzero(large)
-        shapely.prepare(a[at])
-        shapely.prepare(b[at])
-        inside, around = shapely.covers(b[at], a[at]), shapely.covers(a[at], b[at])
-        shared[at[inside]], shared[at[around & ~inside]] = a[at[inside]], b[at[around & ~inside]]
-        apart = ~shapely.intersects(a[at], b[at])
-        open_[at[inside | around | apart]] = False
-    shared[open_] = shapely.intersection(a[open_], b[open_])
-    pieces, of = shapely.get_parts(shared, return_index=True)
-    nested = shapely.get_type_id(pieces) >= 4
-    if nested.any():
-        parts, back = shapely.get_parts(pieces[nested], return_index=True)
-        pieces, of = np.concatenate([pieces[~nested], parts]), np.concatenate([of[~nested], of[nested][back]])
-    areal = (shapely.get_type_id(pieces) == 3) & ~shapely.is_empty(pieces)
-    return pieces[areal], of[areal]
+        # Prepared shapes are no thread's but their own: these are copies.
+        (own, of_own), (other, of_other) = _copies(a, i[at]), _copies(b, k[at])
+        shapely.prepare(own)
+        shapely.prepare(other)
+        one, two = own[of_own], other[of_other]
+        inside, around = shapely.covers(two, one), shapely.covers(one, two)
+        shared[at[inside]], shared[at[around & ~inside]] = one[inside], two[around & ~inside]
+        open_[at[inside | around | ~shapely.intersects(one, two)]] = False
+    shared[open_] = shapely.intersection(a[i[open_]], b[k[open_]])
+    met = ~(shapely.is_missing(shared) | shapely.is_empty(shared))
+    single = shapely.get_type_id(shared) == _POLYGON
+    pieces, of = shared[single], np.flatnonzero(single)
+    if not single.all():
+        parts, back = shapely.get_parts(shared[~single], return_index=True)
+        parts, deeper = shapely.get_parts(parts, return_index=True)
+        pieces = np.concatenate([pieces, parts])
+        of = np.concatenate([of, np.flatnonzero(~single)[back[deeper]]])
+        areal = (shapely.get_type_id(pieces) == _POLYGON) & ~shapely.is_empty(pieces)
+        order = np.flatnonzero(areal)[np.argsort(of[areal], kind="stable")]
+        pieces, of = pieces[order], of[order]
+    return pieces, of, met

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from geocloud.geodesy.straight import straight_areas
 
-__all__ = ["KINDS", "Measured", "inner", "measure", "sliver_kinds"]
+__all__ = ["KINDS", "Measured", "Reach", "apart", "inner", "measure", "reach_of", "sliver_kinds"]
 
 # Codes of the list sliver_kind; "none" is a real difference.
 KINDS = ("none", "rounding", "small", "edge_offset", "narrow")
@@ -20,6 +20,8 @@ KINDS = ("none", "rounding", "small", "edge_offset", "narrow")
 _ROUNDING_M = 0.025
 # A disc wider than twice the tolerance fits into what is no sliver, however long its tail is.
 _CORE = 2.0
+# Part of the tolerance further than which a place lies within a shape, not along its border: half, less a thousandth.
+_DEPTH = 0.999 / 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,46 @@ def sliver_kinds(
     return kind
 
 
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """How far shapes reach: least and greatest longitude, latitude, sum and difference of the two, and what a metre
+    makes at most of each of these (degrees); four rows, one column a shape."""
+
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
+    metre: NDArray[np.float64]
+
+
+def reach_of(shapes: NDArray[Any]) -> Reach:
+    """The reach of shapes in EPSG:4490; NaN for empty ones."""
+    points, of = shapely.get_coordinates(shapes, return_index=True)
+    starts = np.flatnonzero(np.r_[True, of[1:] != of[:-1]]) if len(of) else np.empty(0, dtype=np.int64)
+    low, high = np.full((4, len(shapes)), np.nan), np.full((4, len(shapes)), np.nan)
+    for n, values in enumerate((points[:, 0], points[:, 1], points[:, 0] + points[:, 1], points[:, 0] - points[:, 1])):
+        if len(starts):
+            low[n, of[starts]], high[n, of[starts]] = (
+                np.minimum.reduceat(values, starts),
+                np.maximum.reduceat(values, starts),
+            )
+    east, north = _metres_per_degree((low[1] + high[1]) / 2)
+    return Reach(
+        low, high, np.stack([1 / east, 1 / north, np.hypot(1 / east, 1 / north), np.hypot(1 / east, 1 / north)])
+    )
+
+
+def apart(a: Reach, b: Reach, i: NDArray[np.int64], k: NDArray[np.int64], tolerance_m: float) -> NDArray[np.bool_]:
+    """Pairs of which nothing lies further within the first one than half the tolerance, as their reach shows.
+
+    A disc within a shape leaves its radius to each of the eight sides; see `inner` for what that says.
+    """
+    out = np.zeros(len(i), dtype=bool)
+    for n in range(len(a.low)):
+        far = _DEPTH * tolerance_m * a.metre[n]
+        out |= (a.low[n] + far)[i] > b.high[n][k]
+        out |= (a.high[n] - far)[i] < b.low[n][k]
+    return out
+
+
 def inner(shapes: NDArray[Any], tolerance_m: float) -> NDArray[Any]:
     """What of each shape lies further than half the tolerance from its border, or nearly so, never less.
 
@@ -76,7 +118,7 @@ def inner(shapes: NDArray[Any], tolerance_m: float) -> NDArray[Any]:
     """
     flat, scale = _scaled(shapes)
     # Arcs are drawn by chords, which keeps too much rather than too little; so does the last thousandth.
-    cores = shapely.buffer(flat, -0.999 * tolerance_m / 2, quad_segs=2)
+    cores = shapely.buffer(flat, -_DEPTH * tolerance_m, quad_segs=2)
     points, of = shapely.get_coordinates(cores, return_index=True)
     return np.asarray(shapely.set_coordinates(cores, points / scale[of]))
 
@@ -104,11 +146,16 @@ def _plane(pieces: NDArray[Any]) -> NDArray[Any]:
 def _scaled(shapes: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.float64]]:
     """The shapes in metres, and metres per degree of each, east and north."""
     flat, of = shapely.get_coordinates(shapes, return_index=True)
-    middle = np.radians(shapely.bounds(shapes)[:, [1, 3]].mean(axis=1))
+    middle = shapely.bounds(shapes)[:, [1, 3]].mean(axis=1)
+    scale = np.column_stack(_metres_per_degree(middle))
+    return np.asarray(shapely.set_coordinates(shapes.copy(), flat * scale[of])), scale
+
+
+def _metres_per_degree(latitude: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Metres of a degree east and of one north, at latitudes in degrees."""
+    at = np.radians(latitude)
     # Radii of curvature on the ellipsoid of GB 22021.
     e2 = 1 - (1 - 1 / 298.257222101) ** 2
-    w = np.sqrt(1 - e2 * np.sin(middle) ** 2)
-    east = np.radians(1.0) * 6378137.0 * np.cos(middle) / w
-    north = np.radians(1.0) * 6378137.0 * (1 - e2) / w**3
-    scale = np.column_stack([east, north])
-    return np.asarray(shapely.set_coordinates(shapes.copy(), flat * scale[of])), scale
+    w = np.sqrt(1 - e2 * np.sin(at) ** 2)
+    east = np.radians(1.0) * 6378137.0 * np.cos(at) / w
+    return east, np.radians(1.0) * 6378137.0 * (1 - e2) / w**3

@@ -109,9 +109,9 @@ def _panel(
 def processes() -> Mapping[str, Process]:
     """Every process by id, in the order of their ids; an id that is taken stays with whom it belongs to."""
     from geocloud.overlay.processes import PROCESSES as OVERLAY
-    from geocloud.planning.processes import PROCESSES
+    from geocloud.planning.processes import PROCESSES as PLANNING
 
-    found = {p.id: p for p in (*OVERLAY, *PROCESSES)}
+    found = {p.id: p for p in (*PLANNING, *OVERLAY)}
     for sector in sectors().values():
         for one in sector.processes:
             if found.setdefault(one.id, one) is not one:

@@ -77,9 +77,10 @@ REVOKE ALL ON FUNCTION geocloud.attach_stamps(text) FROM PUBLIC;
 
 -- Stamps of features that the running transaction has written, and the layer's new version taken into its state where
 -- everything before it was stamped too. `used`: the versions of the zonings, in their places, by which these were found,
--- null for one that is not there; null as a whole where geometry stays as it is. `gone`: features that hold no more. For the transaction of the write alone.
+-- null for one that is not there; null as a whole where geometry stays as it is; `as_of`: when. `gone`: features that
+-- hold no more. For the transaction of the write alone.
 CREATE FUNCTION geocloud.put_stamps(
-    layer_id text, used bigint[], fids bigint[], county bigint[], township bigint[], village bigint[],
+    layer_id text, used bigint[], as_of timestamptz, fids bigint[], county bigint[], township bigint[], village bigint[],
     unit_grid bigint[], h3_8 bigint[], h3_10 bigint[], beidou bigint[], gone bigint[]
 ) RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog AS $$
 #variable_conflict use_column
@@ -106,13 +107,13 @@ BEGIN
     END IF;
     UPDATE geocloud.stamp_state s SET layer_version = state.version, layer_stamp = state.stamp
       FROM geocloud.zoning z
-     WHERE s.layer = layer_id AND z.name = s.zoning AND (used IS NULL OR s.zoning_version = used[z.place])
-       AND s.layer_version IN (state.version - 1, state.version);
+     WHERE s.layer = layer_id AND z.name = s.zoning AND s.layer_version IN (state.version - 1, state.version)
+       AND (used IS NULL OR (s.zoning_version = used[z.place] AND s.stamped_at <= as_of));
 END $$;
-REVOKE ALL ON FUNCTION geocloud.put_stamps(text, bigint[], bigint[], bigint[], bigint[], bigint[], bigint[], bigint[],
-    bigint[], bigint[], bigint[]) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION geocloud.put_stamps(text, bigint[], bigint[], bigint[], bigint[], bigint[], bigint[], bigint[],
-    bigint[], bigint[], bigint[]) TO geocloud_writer;
+REVOKE ALL ON FUNCTION geocloud.put_stamps(text, bigint[], timestamptz, bigint[], bigint[], bigint[], bigint[],
+    bigint[], bigint[], bigint[], bigint[], bigint[]) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION geocloud.put_stamps(text, bigint[], timestamptz, bigint[], bigint[], bigint[], bigint[],
+    bigint[], bigint[], bigint[], bigint[], bigint[]) TO geocloud_writer;
 
 SELECT geocloud.attach_stamps(id) FROM geocloud.layer
  WHERE to_regclass(format('%I.%I', split_part(id, '.', 1), split_part(id, '.', 2))) IS NOT NULL ORDER BY id;

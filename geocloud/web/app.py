@@ -53,6 +53,7 @@ from geocloud.errors import (
 from geocloud.features.request import unknown_parameter
 from geocloud.settings import Settings
 from geocloud.web import (
+    aggregate,
     archives,
     change_feed,
     change_tiles,
@@ -158,6 +159,7 @@ class _Application:
             ("/collections/{collection}/sortables", _collection_document(ogc.sortables, "sortables", _SCHEMA)),
             ("/collections/{collection}/schema", _collection_document(ogc.schema, "schema", _SCHEMA)),
             ("/health", _health),
+            *aggregate.ROUTES,
             *changes.ROUTES,
             *change_feed.ROUTES,
             *change_tiles.ROUTES,

@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import os
 import secrets
+from dataclasses import dataclass
 from pathlib import Path
 
 from geocloud.catalogue.registry import Catalogue, Layer, Registry
@@ -19,6 +20,7 @@ from geocloud.features.tokens import Tokens
 from geocloud.grids.columns import PointColumns
 from geocloud.jobs.desk import Desk
 from geocloud.ogc import Context
+from geocloud.overlay.aggregate import Overlay
 from geocloud.overlay.editing import EditStamper
 from geocloud.search import Places
 from geocloud.sensing.inlet import Inlet
@@ -29,7 +31,14 @@ from geocloud.tiles.describe import rule_of
 from geocloud.web.answer import Cache
 from geocloud.web.ask import Ask
 
-__all__ = ["Service"]
+__all__ = ["Layers", "Service"]
+
+
+@dataclass(frozen=True, slots=True)
+class Layers:
+    """What an answer of several layers was made from; current while each of them is."""
+
+    layers: tuple[Layer, ...]
 
 
 class Service:
@@ -53,6 +62,7 @@ class Service:
         self._warming: asyncio.Future[None] | None = None
         self._rules: dict[int, tuple[LayerSpec, str]] = {}
         self.points = PointColumns(self.reader, settings.web.h3_points_max)
+        self.overlay = Overlay(self.reader, self.points, settings.web)
         self.places = Places(self.reader)
         self.inlet = Inlet(settings.sensing)
 
@@ -108,6 +118,8 @@ class Service:
         catalogue = self.registry.current
         if isinstance(token, Layer):
             return catalogue.layers.get(token.spec.id) is token
+        if isinstance(token, Layers):
+            return all(catalogue.layers.get(x.spec.id) is x for x in token.layers)
         return token is catalogue or token == (catalogue.identity, catalogue.revision)
 
     def tile_rule(self, layer: Layer) -> str:

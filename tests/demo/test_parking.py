@@ -45,6 +45,7 @@ def test_readings_come_go_on_and_are_taken_out(fresh_urls: Urls) -> None:
 
     done = {r.layer: r.rows for r in demo.load(fresh_urls.owner, "small", layers=PARKING)}
     assert all(done[i] > 0 for i in PARKING)
+    assert bring_up(fresh_urls.writer) > 0
     ((online,),) = ask("SELECT count(*) FROM facility.parking_lot WHERE online AND spaces > 0")
     of_lots = ("FROM sensing.datastream d JOIN sensing.observation o "
                "ON o.datastream = d.id WHERE d.layer = 'facility.parking_lot'")  # fmt: skip
@@ -59,12 +60,12 @@ def test_readings_come_go_on_and_are_taken_out(fresh_urls: Urls) -> None:
                        "WHERE p.online")  # fmt: skip
     assert isinstance(berths, int) and isinstance(spaces, int) and 0 < berths <= spaces
     # The same moment again adds nothing; ended an hour before and brought up, they are the same.
-    assert bring_up(fresh_urls.owner, last) == 0
+    assert bring_up(fresh_urls.writer, last) == 0
     week = f"SELECT sum(value), count(*) {of_lots} AND at > '{last - timedelta(days=7)}'"
     before = ask(week)
     with conn, conn.cursor() as cur:
         cur.execute("TRUNCATE sensing.observation, sensing.latest")
-    assert bring_up(fresh_urls.owner, last - timedelta(hours=1), 8) > bring_up(fresh_urls.owner, last, 8) > 0
+    assert bring_up(fresh_urls.writer, last - timedelta(hours=1), 8) > bring_up(fresh_urls.writer, last, 8) > 0
     assert ask(week) == before
     demo.clear(fresh_urls.owner)
     assert ask("SELECT (SELECT count(*) FROM sensing.datastream), (SELECT count(*) FROM sensing.observation), "

@@ -128,3 +128,17 @@ def test_codes_beyond_seven_are_put_together() -> None:
     assert [c.label for c in classes] == ["甲", "i", "h", "g", "f", "e", "d", "其他", "未填写"]
     assert [c.features for c in classes] == [10, 9, 8, 7, 6, 5, 4, 6, 1]
     assert colors[-1] == "#ffffff" and colors[0] == OTHER and colors[-2] == OKABE_ITO[0]
+
+
+def test_sums_by_areas_are_those_of_the_features(city: City) -> None:
+    found = city.aggregate("facility.component", "county", ["count", "density"])
+    components, counties = city.features("facility.component"), city.features("base.county")
+    joined = components.sjoin(counties[["geometry"]], predicate="intersects")["fid_right"].groupby(level=0).min()
+    assert found.loc[found["count"] > 0, "count"].to_dict() == joined.value_counts().to_dict()
+    assert found.crs.equals("OGC:CRS84") and found.index.name == "zone" and len(found) == len(counties)
+    assert found.attrs["totals"]["closed"] and found.attrs["outside"]["count"] == len(components) - len(joined)
+    assert found.attrs["synthetic"]
+    cells = city.aggregate("facility.component", "h3:7")
+    assert cells["count"].to_dict() == city.h3("facility.component", resolution=7)["count"].to_dict()
+    with pytest.raises(RequestError, match="base.poi"):
+        city.aggregate("facility.component", "base.poi")

@@ -13,6 +13,7 @@ import pytest
 from geocloud import demo
 from geocloud.catalogue.publish import sync
 from geocloud.db.cluster import Urls
+from geocloud.demo.parking_readings import bring_up
 from geocloud.jobs.worker import Links, supervise
 from geocloud.notebook import City
 from geocloud.sectors import registry
@@ -33,6 +34,7 @@ def server(urls: Urls, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str
     sync(conn, *definitions(Settings().city))
     conn.close()
     demo.load(urls.owner, "small", layers=[*LOADED, *PARKING])
+    bring_up(urls.writer)
     spawn = multiprocessing.get_context("spawn")
     links = Links(urls.jobs, urls.reader, urls.writer)
     workers = spawn.Process(

@@ -60,6 +60,7 @@ def times(urls: Urls) -> Iterator[dict[str, str]]:
         (f"INSERT INTO emergency.team (code, name, kind, people, geom) VALUES ('D1', '消防站', 'fire', 20, {AT})",
          (116.02, 36.5)),
         (f"INSERT INTO emergency.store (code, name, geom) VALUES ('K1', '物资库', {AT})", (116.01, 36.5)),
+        (f"INSERT INTO emergency.hazard (code, name, kind, geom) VALUES ('W2', '远处', 'other', {AT})", (116.3, 36.5)),
         ("INSERT INTO emergency.stock (store_code, item, quantity, unit) VALUES ('K1', 'tent', 40, '顶')", ()),
     )  # fmt: skip
     found["responding"] = _write(
@@ -74,6 +75,7 @@ def times(urls: Urls) -> Iterator[dict[str, str]]:
         urls,
         ("UPDATE emergency.incident SET state = 'closed' WHERE code = 'E1'", ()),
         (entry, ("L3", "closed", "结束")),
+        (f"INSERT INTO facility.school (code, name, geom) VALUES ('S1', '一小', {AT})", (116.001, 36.501)),
         ("DELETE FROM emergency.hazard WHERE code = 'W1'", ()),
     )
     yield found
@@ -96,6 +98,9 @@ def test_it_says_what_was_known_then(times: dict[str, str], urls: Urls) -> None:
     assert people[1] == pytest.approx(people[0] * 5 / 4, rel=0.002)
     hazards = [next(f for f in d["affected"]["layers"] if f["layer"] == "emergency.hazard") for d in (first, last)]
     assert [h["within"][0] for h in hazards] == [1, 0]
+    # Schools came into the system later: of then nothing can be said.
+    schools = [next(f for f in d["affected"]["layers"] if f["layer"] == "facility.school") for d in (second, last)]
+    assert [(f["verdict"], f["within"][:1]) for f in schools] == [("not-judged", []), ("judged", [1])]
     assert first["stores"][0]["stock"] == [{"item": "tent", "title": "帐篷", "quantity": 40.0, "unit": "顶"}]
 
 

@@ -120,6 +120,8 @@ def test_signals_by_station(run: Run) -> None:
     assert "1985 is not known" in by["elsewher"]["why"] and by["silent00"]["age_s"] == 5 * 3600
     assert "unit" in by["unitless"]["why"]
     # What is not sure is not counted among the signals.
+    counted = {c: r["signal_counted"] for c, r in by.items()}
+    assert [counted[c] for c in ("plain000", "silent00", "odd00000", "bare0000")] == ["yellow", *["not-judged"] * 3]
     assert found["totals"]["flood"] == {"none": 0, "blue": 1, "yellow": 3, "orange": 1, "red": 0}
     assert sum(found["totals"]["verdicts"].values()) == len(CODES)
     assert found["stations"][0]["code"] == "assumed0" and found["rules"]["near"]["example"] is True

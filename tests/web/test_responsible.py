@@ -141,3 +141,9 @@ def test_what_cannot_be_asked_is_told(where: str) -> None:
         assert ask(where, 400, **asked)["type"]
     assert ask(where, 404, q="没有这个地方")["status"] == 404
     assert ask(where, 404, q="x\0y")["status"] == 404
+
+
+def test_a_city_without_grids_answers_too(client: httpx.Client) -> None:
+    found = client.get("/responsible", params={"lon": 115.98, "lat": 36.45})
+    assert found.status_code == 200 and found.json()["departments"] == found.json()["disagreements"] == []
+    assert client.get("/responsible", params={"q": "S00001"}).json()["place"]["by"] == "code"

@@ -136,7 +136,7 @@ def _check(radii: Sequence[float], layers: Sequence[str], origin: Origin) -> Non
 def _of_layer(
     run: Run, origin: Origin, layer_id: str, edges: Sequence[float], nearest: int, moment: Moment
 ) -> dict[str, Any]:
-    if is_empty(run, layer_id):
+    if is_empty(run, layer_id, moment):
         why = "图层没有数据" if run.language == "zh" else "the layer has no rows"
         layer = run.catalogue.layers.get(layer_id)
         title = {"zh": layer_id, "en": layer_id} if layer is None else title_of(layer)
@@ -184,7 +184,7 @@ def _rows(
 
 def _people(run: Run, zones: Sequence[Any], moment: Moment) -> dict[str, Any]:
     """Persons within each zone, and of how many villages nothing could be said."""
-    if is_empty(run, VILLAGES):
+    if is_empty(run, VILLAGES, moment):
         why = "没有村(社区)数据" if run.language == "zh" else "there are no villages"
         return {
             "verdict": "not-judged",

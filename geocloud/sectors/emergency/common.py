@@ -18,7 +18,7 @@ from geocloud.catalogue.registry import Layer
 from geocloud.errors import InvalidParameter
 from geocloud.features.binder import Binder
 from geocloud.features.literals import BEIJING
-from geocloud.features.moment import Moment
+from geocloud.features.moment import NOW, Moment
 from geocloud.geodesy.area import ellipsoid
 from geocloud.jobs.run import Run
 from geocloud.sectors.culture.near import POINT_SCHEMA
@@ -138,10 +138,18 @@ def relation_of(binder: Binder, layer: Layer, moment: Moment, *, by_place: bool 
     return moment.relation(binder, layer, by_place=by_place) or layer.table
 
 
-def is_empty(run: Run, layer_id: str) -> bool:
-    """Whether a layer is not published or has no rows now: then nothing can be said of it."""
+def is_empty(run: Run, layer_id: str, moment: Moment = NOW) -> bool:
+    """Whether a layer is not published or has no rows at a moment: then nothing can be said of it."""
     layer = run.catalogue.layers.get(layer_id)
-    return layer is None or not (layer.state.row_count or layer.state.dated)
+    if layer is None:
+        return True
+    if moment.is_now:
+        return not layer.state.row_count
+    binder = Binder()
+    ((found,),) = run.rows(
+        f"SELECT EXISTS (SELECT FROM {relation_of(binder, layer, moment, by_place=False)} r)", binder
+    )
+    return not found
 
 
 def title_of(layer: Layer) -> dict[str, str]:

@@ -343,7 +343,8 @@ def _feature(r: _Reached, way: Route) -> dict[str, Any]:
         "properties": {
             "code": r.who.code, "name": r.who.told.get("name"), "seconds": round(way.seconds, 1),
             "road_m": round(way.metres, 1),
-            "off_road_m": [round(way.source.off_m or 0.0, 1), round(way.target.off_m or 0.0, 1)],
+            "off_road_from_m": round(way.source.off_m or 0.0, 1),
+            "off_road_to_m": round(way.target.off_m or 0.0, 1),
         },
     }  # fmt: skip
 

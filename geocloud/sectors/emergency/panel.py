@@ -67,8 +67,8 @@ _ALLOCATE = Function(
     ),
     figures=(
         Column("plan/verdict", Text(zh="结论", en="Verdict"),
-               words={"placed": Text(zh="全部安置", en="All placed"), "left-over": Text(zh="未全部安置", en="Some left over"),
-                      "not-judged": _UNKNOWN},
+               words={"placed": Text(zh="全部安置", en="All placed"),
+                      "left-over": Text(zh="未全部安置", en="Some left over"), "not-judged": _UNKNOWN},
                tones={"placed": "good", "left-over": "danger", "not-judged": "unknown"}),
         Column("plan/persons", Text(zh="需疏散", en="To be moved"), "count"),
         Column("plan/placed", Text(zh="已安置", en="Placed"), "count"),

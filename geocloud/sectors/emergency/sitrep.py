@@ -127,7 +127,7 @@ def _without_words(value: Any) -> Any:
 
 
 def _log(run: Run, code: str, believed: datetime, moment: Moment) -> list[dict[str, Any]]:
-    if is_empty(run, LOG):
+    if is_empty(run, LOG, moment):
         return []
     layer = run.catalogue.layer(LOG)
     binder = Binder()
@@ -166,7 +166,7 @@ def _changes(run: Run, code: str, believed: datetime) -> list[dict[str, Any]]:
 
 
 def _near(run: Run, origin: Origin, layer_id: str, moment: Moment) -> list[dict[str, Any]]:
-    if is_empty(run, layer_id):
+    if is_empty(run, layer_id, moment):
         return []
     layer = run.catalogue.layer(layer_id)
     found = surroundings(run, origin, layer_id, _RESOURCES_M, moment, _RESOURCES)
@@ -178,7 +178,7 @@ def _near(run: Run, origin: Origin, layer_id: str, moment: Moment) -> list[dict[
 
 
 def _with_stock(run: Run, stores: list[dict[str, Any]], moment: Moment) -> list[dict[str, Any]]:
-    if not stores or is_empty(run, STOCK):
+    if not stores or is_empty(run, STOCK, moment):
         return [{**s, "stock": []} for s in stores]
     layer = run.catalogue.layer(STOCK)
     binder = Binder()
@@ -196,7 +196,7 @@ def _with_stock(run: Run, stores: list[dict[str, Any]], moment: Moment) -> list[
 
 
 def _roads(run: Run, within: Any, moment: Moment) -> tuple[Any, ...]:
-    if is_empty(run, "base.road"):
+    if is_empty(run, "base.road", moment):
         return ()
     binder = Binder()
     box = ", ".join(binder.bind(v, "float8") for v in within.buffer(0.01).bounds)
@@ -213,7 +213,7 @@ def _pictured(run: Run, origin: Origin, radii: Sequence[float], moment: Moment) 
     return {
         i: [shapely.Point(at) for _, at, _ in surroundings(run, origin, i, radii[-1], moment, _PICTURED)]
         for i in LAYERS
-        if not is_empty(run, i)
+        if not is_empty(run, i, moment)
     }
 
 

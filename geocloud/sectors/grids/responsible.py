@@ -34,11 +34,14 @@ def asked_layers(catalogue: Catalogue) -> list[Layer]:
 def responsible_sql(catalogue: Catalogue, moment: Moment, lon: float, lat: float, binder: Binder) -> str:
     """SQL of the grids and the community at a point (degrees, CGCS2000): rows of layer number (-1: community), fid,
     whether the point is inside and not on the border, and what is told, as JSON text."""
-    point = f"ST_SetSRID(ST_Point({binder.bind(lon, 'float8')}, {binder.bind(lat, 'float8')}), 4490)"
     layers = list(enumerate(asked_layers(catalogue)))
     community = catalogue.layers.get(COMMUNITY)
     if community is not None and community.spec.access.read == "public":
         layers.append((-1, community))
+    if not layers:
+        # Nothing may be bound that is not asked.
+        return f"SELECT {_NOTHING} WHERE false"
+    point = f"ST_SetSRID(ST_Point({binder.bind(lon, 'float8')}, {binder.bind(lat, 'float8')}), 4490)"
     parts = []
     for n, layer in layers:
         visible = {f.name for f in layer.spec.visible_fields}
@@ -51,7 +54,7 @@ def responsible_sql(catalogue: Catalogue, moment: Moment, lon: float, lat: float
             f"SELECT {n}, fid, ST_Contains(geom, {point}), json_build_object({told})::text FROM {relation} r "
             f"WHERE ST_Dimension(geom) = 2 AND ST_Intersects(geom, {point})"
         )
-    return " UNION ALL ".join(parts) or f"SELECT {_NOTHING} WHERE false"
+    return " UNION ALL ".join(parts)
 
 
 def answer(

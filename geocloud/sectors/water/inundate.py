@@ -51,7 +51,7 @@ def inundate(run: Run, inputs: dict[str, Any]) -> tuple[dict[str, Any], Extent, 
         [piece.own(around)], piece.values.shape, piece.transform, invert=True, all_touched=True
     )
     run.progress(0.3, "计算淹没范围", "Finding what is under water")
-    found = flood(piece, level, seeds, within, inputs["depths_m"] or BOUNDS_M, inputs["connectivity"])
+    found = flood(piece, level, seeds, within, sorted(inputs["depths_m"]) or BOUNDS_M, inputs["connectivity"])
     ground = [piece.values[r, c] for r, c in seeds if np.isfinite(piece.values[r, c])]
     document = {
         "verdict": "flooded" if found.wet.any() else "dry",
@@ -188,8 +188,9 @@ PROCESS = Process(
         "flood are not in it.",
     ),
     inputs=(
-        Input("raster", Text(zh="高程栅格名称", en="Name of the elevation model"), {"type": "string", "maxLength": 60},
-              required=True),
+        Input("raster", Text(zh="高程栅格名称", en="Name of the elevation model"),
+              {"type": "string", "maxLength": 60, "examples": ["demo_dem"]},
+              Text(zh="栅格目录中的名称", en="Its name in the folder of rasters"), required=True),
         Input("level_m", Text(zh="水位(米)", en="Level in metres"),
               {"type": "number", "minimum": -500, "maximum": 9_000},
               Text(zh="给出测站时可不填,取其最近读数", en="With a station its newest reading is taken if unset")),

@@ -20,8 +20,11 @@ _STATUS = Function(
     rows="features",
     columns=(
         Column("name", Text(zh="测站", en="Station")),
-        Column("signal", Text(zh="洪水信号", en="Flood signal"), words=_SIGNALS,
-               tones={"blue": "note", "yellow": "warning", "orange": "warning", "red": "danger"}),
+        Column("signal_counted", Text(zh="洪水信号", en="Flood signal"),
+               words={**_SIGNALS, "none": Text(zh="无信号", en="None"),
+                      "not-judged": Text(zh="未判定", en="Not judged")},
+               tones={"blue": "note", "yellow": "warning", "orange": "warning", "red": "danger", "none": "good",
+                      "not-judged": "unknown"}),
         Column("low_signal", Text(zh="枯水信号", en="Low water"), words=_SIGNALS,
                tones={"blue": "note", "yellow": "warning", "orange": "warning", "red": "danger"}),
         Column("level_m", Text(zh="水位", en="Level"), "number", "m"),

@@ -42,7 +42,7 @@ def water_status(run: Run, at: datetime, codes: Sequence[str] = (), river: str |
 
     Levels are compared in the station's datum alone, or through 1985 where both offsets are known; else the verdict is
     `cannot-compare`. Verdicts: `judged`; `stale`, `doubtful`, whose signal is that of the reading and is not counted
-    among the signals; `no-reading`; `no-levels`; `cannot-compare`.
+    among the signals; `no-reading`; `no-levels`; `cannot-compare`. `signal_counted` is `not-judged` for all of these.
     """
     layer = run.catalogue.layer(RIVER)
     edition = in_force(signal_rules(), day_of(at))
@@ -104,7 +104,7 @@ def _row(
     return {
         "code": station.code, "name": station.name, "river": station.fields["river"],
         "position": station.place,
-        "verdict": verdict,
+        "verdict": verdict, "signal_counted": flood.signal if verdict == "judged" and flood.signal else "not-judged",
         "signal": flood.signal, "low_signal": low.signal,
         "level_m": z and round(z.value, 3), "level_at": z and beijing(z.at),
         "age_s": z and round((at - z.at).total_seconds()), "stale": _stale(level, at),

@@ -40,7 +40,7 @@ export function answerRows(app, one, outputs) {
 
 /** A row may carry GeoJSON, or a pair of numbers as its place. @param {any} row */
 function geometryOf(row) {
-  const own = row.geometry ?? row.geom ?? row.point ?? row.place;
+  const own = row.geometry ?? row.geom ?? row.point ?? row.place ?? row.coordinates ?? row.position;
   if (own?.type && (own.coordinates || own.geometries)) return own;
   if (Array.isArray(own) && own.length === 2 && own.every((v) => typeof v === "number")) return { type: "Point", coordinates: own };
   const [lon, lat] = [row.lon ?? row.longitude, row.lat ?? row.latitude];
