@@ -49,7 +49,7 @@ _STATUS = Function(
         Column("status/at", Text(zh="时刻", en="As of"), "time"),
     ),
     verdict="verdict",
-    tone="signal",
+    tone="signal_counted",
     label="level_m",
 )  # fmt: skip
 _SUM = Function(
