@@ -52,6 +52,7 @@ def paths(ctx: Context) -> Document:
             "figures": {"type": "array", "items": column},
             "draws": strings,
             "verdict": string,
+            "tone": string,
             "label": string,
             "place": _object({"layer": string, "field": string}, "layer", "field"),
             "example": {"type": "object", "description": say("可直接运行的输入", "Inputs that can be run")},

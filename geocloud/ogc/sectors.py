@@ -55,6 +55,8 @@ def _function(one: Function, title: Text, description: Text, ctx: Context) -> Do
     }
     if one.verdict:
         document["verdict"] = one.verdict
+    if one.tone:
+        document["tone"] = one.tone
     if one.label:
         document["label"] = one.label
     if one.place:

@@ -71,6 +71,7 @@ class Function:
     figures: single numbers or words, each by output and path (`table/totals/share_reached`).
     draws: outputs, or paths into them, that are GeoJSON and drawn; rows that are features are drawn anyway.
     verdict: name of the column by whose words rows are counted, filtered and coloured, such as `verdict`.
+    tone: name of the column whose tones colour the map, where that is another; the verdict's where it has none.
     label: name of the column that is written on the map beside each row, such as the number of a stop.
     place: for rows without a geometry: layer (or `{input}`, whose value names it) and its field that the rows' member
         of the same name, or `field=member`, tells apart; the features are drawn in place of the rows.
@@ -86,6 +87,7 @@ class Function:
     figures: tuple[Column, ...] = ()
     draws: tuple[str, ...] = ()
     verdict: str | None = None
+    tone: str | None = None
     label: str | None = None
     place: tuple[str, str] | None = None
     example: Mapping[str, Any] = field(default_factory=dict)
@@ -117,7 +119,7 @@ def check_panel(panel: Panel, processes: Sequence[Process]) -> None:
         for path in (one.rows, *one.draws, *(f.name for f in one.figures)):
             if path:
                 _expect(process, "output", path.partition("/")[0], outputs)
-        for column in (one.verdict, one.label):
+        for column in (one.verdict, one.tone, one.label):
             if column is not None and one.columns and column not in {c.name for c in one.columns}:
                 raise ValueError(f"the panel of {process.id} goes by {column}, which is no column")
         for layer in (*(a.layer for a in one.asks), one.place[0] if one.place else None):

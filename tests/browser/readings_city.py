@@ -4,8 +4,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
 
 import asyncpg
 import psycopg2
@@ -21,6 +24,7 @@ __all__ = ["GAP", "LAYER", "Station", "send", "stations"]
 
 LAYER = "facility.air_station"
 HOUR = timedelta(hours=1)
+T = TypeVar("T")
 GAP = range(8, 13)
 """Hours ago of which the reporting station has no reading."""
 
@@ -36,6 +40,12 @@ class Station:
     newest: float
 
 
+def _apart(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    """What `work` gives, on a thread of its own: the browser's loop runs on this one."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(lambda: asyncio.run(work())).result()
+
+
 def send(urls: Urls, *records: dict[str, object]) -> Outcome:
     """Takes readings in, as a device's own come."""
 
@@ -47,7 +57,7 @@ def send(urls: Urls, *records: dict[str, object]) -> Outcome:
         finally:
             await conn.close()
 
-    return asyncio.run(work())
+    return _apart(work)
 
 
 def stations(urls: Urls) -> tuple[Station, Station, Station]:
@@ -74,7 +84,7 @@ def stations(urls: Urls) -> tuple[Station, Station, Station]:
         finally:
             await conn.close()
 
-    asyncio.run(make())
+    _apart(make)
     now = datetime.now(UTC)
 
     def reading(s: Station, at: datetime, value: float, prop: str = "PM2.5", unit: str = "ug/m3") -> dict[str, object]:

@@ -109,7 +109,7 @@ def test_the_card_has_newest_values_and_a_series_with_its_gaps(open_map: Open, r
     missing = re.search(r"(\d+) 个时段中 (\d+) 个无读数", said)
     assert missing and int(missing[1]) in (24, 25) and len(GAP) <= int(missing[2]) <= len(GAP) + 1
     page.click(".reading-chart [data-value=week]")
-    page.wait_for_function("/56|57/.test(document.querySelector('.chart')?.getAttribute('aria-label') ?? '')")
+    page.wait_for_function("() => /56|57/.test(document.querySelector('.chart')?.getAttribute('aria-label') ?? '')")
     page.click("[data-property=temperature]")
     page.wait_for_selector(".chart-dot")
     assert "°C" in page.inner_text(".reading-chart figcaption")

@@ -165,7 +165,7 @@ def test_a_feature_picked_fills_its_code_and_a_refusal_is_said(open_map: Open, b
     assert "sector.job" not in tab.state()
     page.click("[data-act=pick-community]")
     page.mouse.click(700, 400)
-    page.wait_for_function("document.querySelector('[data-input=community]').value.length === 12")
+    page.wait_for_function("() => document.querySelector('[data-input=community]').value.length === 12")
     code = page.input_value("[data-input=community]")
     lon, lat = tab.app("app.map.unproject([700 - 304, 400 - 56]).toArray()")
     inside = "SELECT code FROM base.village WHERE ST_Intersects(geom, ST_SetSRID(ST_MakePoint(%s, %s), 4490))"
@@ -189,7 +189,7 @@ def test_a_run_can_be_called_off(open_map: Open, base: str) -> None:
                if route.request.method == "GET" else route.continue_())  # fmt: skip
     with page.expect_response(lambda r: r.request.method == "DELETE") as gone:
         page.click("[data-act=run]")
-        page.wait_for_function("document.querySelector('.sector progress')?.value === 40")
+        page.wait_for_function("() => document.querySelector('.sector progress')?.value === 40")
         assert page.inner_text(".sector .plan-running p") == "量算"
         page.click("[data-act=cancel]")
     assert gone.value.json()["status"] == "dismissed"

@@ -89,7 +89,9 @@ export class Badges {
     one.control = new AbortController();
     const { signal } = one.control;
     const every = Math.min(...(this.#measures.get(id) ?? []).filter((m) => m.property === one.property).map((m) => m.interval_s ?? 600)) * 500;
-    if (this.#app.map.getZoom() < layer.tiles.minZoom) this.#set(id, null);
+    const { minZoom, overview, overviewBelow } = layer.tiles;
+    // Where a point stands for many, one value says nothing.
+    if (this.#app.map.getZoom() < (overview === "none" ? minZoom : overviewBelow)) this.#set(id, null);
     else {
       const bounds = this.#app.map.getBounds();
       const box = [bounds.getWest(), bounds.getSouth(), bounds.getEast(), bounds.getNorth()].map((v) => v.toFixed(6)).join(",");
@@ -159,7 +161,7 @@ export class Badges {
       const ink = ["match", ["get", "look"], "stale", LOOKS.stale[night][2], "doubtful", LOOKS.doubtful[night][2], LOOKS.fresh[night][2]];
       map.addSource(name, { type: "geojson", data: this.#data(id) });
       map.addLayer({ id: name, type: "symbol", source: name,
-        layout: { "text-font": font, "text-size": 12, "text-anchor": "bottom", "text-offset": [0, -1.4], "text-ignore-placement": true, "icon-ignore-placement": true, "text-justify": "center", "text-max-width": 60,
+        layout: { "text-font": font, "text-size": 12, "text-anchor": "bottom", "text-offset": [0, -1.4], "text-justify": "center", "text-max-width": 60,
           "text-field": ["step", ["zoom"], said(["case", ["==", ["get", "look"], "stale"], age, ""]), AGES_FROM, said(age)],
           "icon-image": ["concat", PREFIX, ["get", "look"], `:${night}`], "icon-text-fit": "both", "icon-text-fit-padding": [1, 4, 1, 4],
           // Values of now come before old ones where both have no room.

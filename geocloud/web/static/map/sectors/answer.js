@@ -33,7 +33,7 @@ export function answerHead(app, one, process, outputs, job) {
 
 /** @type {Record<string, string>} */
 const KINDS = { "application/pdf": "PDF", "text/csv": "CSV", "application/geo+json": "GeoJSON", "application/json": "JSON", "text/html": "HTML",
-  "application/vnd.openxmlformats-officedocument.wordprocessingml.document": "DOCX", "image/png": "PNG", "image/svg+xml": "SVG", "application/zip": "ZIP" };
+  "application/vnd.openxmlformats-officedocument.wordprocessingml.document": "DOCX", "image/png": "PNG", "image/tiff": "GeoTIFF", "image/svg+xml": "SVG", "application/zip": "ZIP" };
 
 /** @param {App} app @param {string} process @param {string} job @param {string} name @param {any} output */
 function fileOf(app, process, job, name, output) {

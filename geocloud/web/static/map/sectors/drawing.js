@@ -19,6 +19,8 @@ const PLAIN = /** @type {[string, string]} */ (["#1c6e8c", "#6cbcd8"]);
 const HATCHES = { danger: ["M-1 7L7 -1M5 13L13 5"], unknown: ["M5 -1L13 7M-1 5L7 13"] };
 const REACH = 6;
 const MOST = 12;
+/** With more rows their labels give way to each other. */
+const CROWD = 30;
 
 export class Drawing {
   #app;
@@ -118,10 +120,10 @@ export class Drawing {
   }
 
   #rows() {
-    const { verdict, label } = /** @type {Answer} */ (this.#answer);
+    const { verdict, tone, label } = /** @type {Answer} */ (this.#answer);
     const { lang } = this.#app;
     const features = /** @type {Answer} */ (this.#answer).rows.filter((r) => r.feature && this.#shown(r)).map((r) => ({
-      ...r.feature, properties: { number: r.number, text: label ? valueWords(this.#app, label, at(r.values, label.name, lang)) : "", tone: verdict?.tones?.[String(r.values[verdict.name])] ?? "" } }));
+      ...r.feature, properties: { number: r.number, text: label ? valueWords(this.#app, label, at(r.values, label.name, lang)) : "", tone: tone?.tones?.[String(r.values[tone.name])] ?? verdict?.tones?.[String(r.values[verdict.name])] ?? "" } }));
     return { type: "FeatureCollection", features };
   }
 
@@ -188,7 +190,7 @@ export class Drawing {
     const font = fonts.find((/** @type {string[]} */ x) => !/italic|oblique/i.test(x[0])) ?? fonts[0];
     if (!font || !this.#answer.label) return;
     map.addLayer({ id: `${ROWS}:text`, type: "symbol", source: ROWS, filter: ["!=", ["get", "text"], ""],
-      layout: { "text-font": font, "text-field": ["get", "text"], "text-size": 13, "text-anchor": "bottom", "text-offset": [0, -0.7], "text-allow-overlap": true },
+      layout: { "text-font": font, "text-field": ["get", "text"], "text-size": 13, "text-anchor": "bottom", "text-offset": [0, -0.7], "text-allow-overlap": this.#answer.rows.length <= CROWD },
       paint: { "text-color": dark ? "#e4e9eb" : "#1f2a30", "text-halo-color": halo, "text-halo-width": 2 } });
   }
 }

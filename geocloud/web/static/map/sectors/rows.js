@@ -7,7 +7,7 @@ import { at, columnsOf, featuresOf, rowsPath } from "./values.js";
  * @typedef {import("../types.js").App} App
  * @typedef {import("./values.js").Column} Column
  * @typedef {{values: any, feature: any | null, number: number}} Row
- * @typedef {{rows: Row[], columns: Column[], verdict: Column | null, label: Column | null, others: any[], unplaced: number}} Answer
+ * @typedef {{rows: Row[], columns: Column[], verdict: Column | null, tone: Column | null, label: Column | null, others: any[], unplaced: number}} Answer
  */
 
 const PLACES_MOST = 5000;
@@ -33,13 +33,14 @@ export function answerRows(app, one, outputs) {
   const columns = one.columns.length ? one.columns : columnsOf(app, rows.map((r) => r.values), one.layers);
   const verdict = columns.find((/** @type {Column} */ c) => c.name === one.verdict) ?? null;
   const others = one.draws.filter((/** @type {string} */ p) => p !== path).flatMap((/** @type {string} */ p) => featuresOf(at(outputs, p)));
+  const tone = columns.find((/** @type {Column} */ c) => c.name === one.tone) ?? null;
   const label = columns.find((/** @type {Column} */ c) => c.name === one.label) ?? null;
-  return { rows, columns, verdict, label, others, unplaced: rows.filter((r) => !r.feature).length };
+  return { rows, columns, verdict, tone, label, others, unplaced: rows.filter((r) => !r.feature).length };
 }
 
 /** A row may carry GeoJSON, or a pair of numbers as its place. @param {any} row */
 function geometryOf(row) {
-  const own = row.geometry ?? row.geom ?? row.point ?? row.place;
+  const own = row.geometry ?? row.geom ?? row.point ?? row.place ?? row.coordinates ?? row.position;
   if (own?.type && (own.coordinates || own.geometries)) return own;
   if (Array.isArray(own) && own.length === 2 && own.every((v) => typeof v === "number")) return { type: "Point", coordinates: own };
   const [lon, lat] = [row.lon ?? row.longitude, row.lat ?? row.latitude];
