@@ -21,26 +21,37 @@ import asyncpg
 from geocloud.catalogue.spec import CodeList, LayerSpec, Source, Text
 from geocloud.errors import UnknownCollection
 
-__all__ = ["CATALOGUE_SQL", "Catalogue", "Layer", "LayerState", "Registry", "parse_catalogue"]
+__all__ = [
+    "CATALOGUE_SQL", "STANDING_SQL", "Catalogue", "Layer", "LayerState", "Registry", "parse_catalogue",
+    "renew_catalogue",
+]  # fmt: skip
 
 log = logging.getLogger(__name__)
 
-# One JSON document: revision, code lists, and every active layer with its state and sources.
-CATALOGUE_SQL = """
-SELECT json_build_object(
-  'revision', (SELECT revision FROM geocloud.catalogue_state),
-  'identity', (SELECT identity FROM geocloud.catalogue_state),
-  'codes', (SELECT coalesce(json_agg(spec ORDER BY name), '[]') FROM geocloud.code_list),
-  'layers', (SELECT coalesce(json_agg(json_build_object(
-      'spec', l.spec, 'changed_at', l.changed_at,
-      'state', json_build_object('version', s.version, 'row_count', s.row_count,
+# What changes with every load: states and sources.
+_STANDING = """
+'state', json_build_object('version', s.version, 'row_count', s.row_count,
         'extent', CASE WHEN s.west IS NOT NULL THEN json_build_array(s.west, s.south, s.east, s.north) END,
         'stamp', CASE WHEN isfinite(s.stamp) THEN s.stamp END,
         'next_boundary', CASE WHEN isfinite(s.next_boundary) THEN s.next_boundary END, 'dated', s.dated),
       'sources', (SELECT coalesce(json_agg(json_build_object('title', json_build_object('zh', title_zh, 'en', title_en),
           'licence', licence, 'url', url, 'synthetic', synthetic) ORDER BY id), '[]')
-        FROM geocloud.source WHERE layer = l.id)) ORDER BY l.id), '[]')
-    FROM geocloud.layer l JOIN geocloud.layer_state s ON s.layer = l.id WHERE l.status = 'active'))::text
+        FROM geocloud.source WHERE layer = l.id)"""
+_ACTIVE = "FROM geocloud.layer l JOIN geocloud.layer_state s ON s.layer = l.id WHERE l.status = 'active'"
+_WHICH = """
+  'revision', (SELECT revision FROM geocloud.catalogue_state),
+  'identity', (SELECT identity FROM geocloud.catalogue_state)"""
+# One JSON document: revision, code lists, and every active layer with its state and sources.
+CATALOGUE_SQL = f"""
+SELECT json_build_object({_WHICH},
+  'codes', (SELECT coalesce(json_agg(spec ORDER BY name), '[]') FROM geocloud.code_list),
+  'layers', (SELECT coalesce(json_agg(json_build_object(
+      'spec', l.spec, 'changed_at', l.changed_at, {_STANDING}) ORDER BY l.id), '[]') {_ACTIVE}))::text
+"""
+# The same without the definitions, a tenth of it, for who has read those of the same revision.
+STANDING_SQL = f"""
+SELECT json_build_object({_WHICH},
+  'layers', (SELECT coalesce(json_object_agg(l.id, json_build_object({_STANDING})), '{{}}') {_ACTIVE}))::text
 """
 # PostgreSQL's longest name.
 _NAME_BYTES = 63
@@ -149,21 +160,33 @@ def parse_catalogue(document: str) -> Catalogue:
     layers = {}
     for entry in raw["layers"]:
         spec = LayerSpec.model_validate(entry["spec"])
-        state = entry["state"]
-        layers[spec.id] = Layer(
-            spec=spec,
-            state=LayerState(
-                version=state["version"],
-                row_count=state["row_count"],
-                extent=tuple(state["extent"]) if state["extent"] else None,
-                stamp=_instant(state["stamp"]),
-                next_boundary=_instant(state["next_boundary"]),
-                dated=state["dated"],
-            ),
-            codes={f.codes: codes[f.codes] for f in spec.fields if f.codes and f.codes in codes},
-            sources=tuple(Source.model_validate(s) for s in entry["sources"]),
-        )
+        own = {f.codes: codes[f.codes] for f in spec.fields if f.codes and f.codes in codes}
+        layers[spec.id] = _standing(Layer(spec=spec, codes=own), entry)
     return Catalogue(raw["revision"], raw["identity"], dict(sorted(layers.items(), key=lambda kv: _order(kv[1].spec))))
+
+
+def renew_catalogue(known: Catalogue, document: str) -> Catalogue | None:
+    """The answer to STANDING_SQL with the definitions that are known; None where these are of another revision."""
+    raw = json.loads(document)
+    if (raw["revision"], raw["identity"]) != (known.revision, known.identity):
+        return None
+    return replace(known, layers={i: _standing(layer, raw["layers"][i]) for i, layer in known.layers.items()})
+
+
+def _standing(layer: Layer, entry: dict[str, Any]) -> Layer:
+    state = entry["state"]
+    return replace(
+        layer,
+        state=LayerState(
+            version=state["version"],
+            row_count=state["row_count"],
+            extent=tuple(state["extent"]) if state["extent"] else None,
+            stamp=_instant(state["stamp"]),
+            next_boundary=_instant(state["next_boundary"]),
+            dated=state["dated"],
+        ),
+        sources=tuple(Source.model_validate(s) for s in entry["sources"]),
+    )
 
 
 class Registry:

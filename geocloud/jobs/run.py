@@ -21,7 +21,7 @@ from geocloud.features.binder import Binder
 from geocloud.jobs.model import Process, Results
 from geocloud.settings import Settings
 
-__all__ = ["Renewable", "Run", "open_run", "run_process"]
+__all__ = ["Renewable", "Run", "open_run", "run_process", "warm_catalogue"]
 
 # Long work reads more than a page of the API may, and ends with its process, were that killed.
 _LONG = (
@@ -113,7 +113,25 @@ def open_run(
         conn.set_session(isolation_level="REPEATABLE READ", readonly=True)
         with conn.cursor() as cur:
             cur.execute(_LONG, (str(settings.database.process_statement_ms),))
-        yield Run(settings, conn, read_catalogue(conn), language, progress, writer_url)
+        yield Run(settings, conn, _catalogue(conn), language, progress, writer_url)
+
+
+def warm_catalogue(conn: psycopg2.extensions.connection) -> None:
+    """Has the definitions of layers at hand for the runs of this process and of its children; by the reader role."""
+    with conn.cursor() as cur:
+        cur.execute("SELECT revision, identity FROM geocloud.catalogue_state")
+        row = cur.fetchone()
+    if not _last or row != (_last[0].revision, _last[0].identity):
+        _catalogue(conn)
+
+
+# What was read last: the definitions of layers stay the same for days, reading them takes longer than many a process.
+_last: list[Catalogue] = []
+
+
+def _catalogue(conn: psycopg2.extensions.connection) -> Catalogue:
+    _last[:] = [read_catalogue(conn, _last[0] if _last else None)]
+    return _last[0]
 
 
 def run_process(

@@ -32,7 +32,7 @@ from geocloud.errors import DatabaseError, GeocloudError, JobFailed, UnknownProc
 from geocloud.jobs.job import Job
 from geocloud.jobs.model import Blob, Process
 from geocloud.jobs.queue import Queue, Row
-from geocloud.jobs.run import run_process
+from geocloud.jobs.run import run_process, warm_catalogue
 from geocloud.settings import Settings
 
 __all__ = ["Links", "supervise"]
@@ -141,6 +141,8 @@ def _work(settings: Settings, links: Links, processes: Processes, slot: int, *, 
 
 def _serve(queue: Queue, settings: Settings, links: Links, processes: Processes, name: str, *, long: bool) -> NoReturn:
     purged, looked = 0.0, time.monotonic()
+    reader = _Reader(links.reader)
+    reader.warm()
     while True:
         queue.reclaim()
         if time.monotonic() - purged > _PURGE_EVERY_S or not purged:
@@ -148,6 +150,7 @@ def _serve(queue: Queue, settings: Settings, links: Links, processes: Processes,
             purged = time.monotonic()
         job = queue.claim(name, long=long)
         if job is not None:
+            reader.warm()
             _attend(queue, job, _fork(partial(_run, settings, links, processes, job)))
             continue
         if long and time.monotonic() - looked > _DUE_EVERY_S:
@@ -156,6 +159,30 @@ def _serve(queue: Queue, settings: Settings, links: Links, processes: Processes,
                 if process.due:
                     queue.hand_in(process, _DUE_AGAIN_S)
         _listen(queue.conn, [])
+
+
+class _Reader:
+    """A connection over which a worker keeps the definitions of layers that its children inherit.
+
+    It is a help and no need: what goes wrong here a child finds out for itself.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._conn: psycopg2.extensions.connection | None = None
+
+    def warm(self) -> None:
+        """Reads the definitions where they are others than those at hand."""
+        try:
+            if self._conn is None or self._conn.closed:
+                self._conn = psycopg2.connect(self._url, application_name="geocloud worker", connect_timeout=5)
+                self._conn.autocommit = True
+            warm_catalogue(self._conn)
+        except psycopg2.Error as exc:
+            log.debug("definitions of layers are not at hand", error=type(exc).__name__)
+            if self._conn is not None:
+                self._conn.close()
+            self._conn = None
 
 
 def _listen(conn: psycopg2.extensions.connection, others: list[int]) -> tuple[list[str], list[int]]:

@@ -205,7 +205,11 @@ class City:
         """Features that a process gives; those that say of which collection they are have its titles and codes."""
         frame = _plain_frame(document["features"])
         collection = document.get("collection")
-        return self.described(frame, collection) if isinstance(collection, str) else frame
+        if isinstance(collection, str):
+            return self.described(frame, collection)
+        if isinstance(document.get("synthetic"), bool):
+            frame.attrs["synthetic"] = document["synthetic"]
+        return frame
 
     def _pages(self, path: str, params: dict[str, object], limit: int | None) -> list[dict[str, Any]]:
         """The features of all pages, or of as many as hold `limit`."""

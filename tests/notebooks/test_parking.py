@@ -62,3 +62,4 @@ def test_parking(server: str, tmp_path: Path, opened: Callable[..., Seen]) -> No
     one, other, *_ = asks_nobody([*pages, *maps_shown(notebook, tmp_path)], opened)
     assert one.page.locator("path.feature").count() >= 3
     assert other.page.locator("path.feature").count() == 136
+    assert all("示例数据" in x.page.locator(".gc-card").inner_text() for x in (one, other))

@@ -9,6 +9,8 @@ from geocloud.sectors.panel import Ask, Column, Function, Panel
 __all__ = ["PANEL"]
 
 _GAUGES, _REACHES, _RAIN = "facility.river_gauge", "water.river_reach", "facility.rain_gauge"
+# In the storm that the demo city has readings of.
+_STORM = "2024-07-27T20:00:00+08:00"
 _SIGNALS = {
     "blue": Text(zh="蓝色", en="Blue"), "yellow": Text(zh="黄色", en="Yellow"), "orange": Text(zh="橙色", en="Orange"),
     "red": Text(zh="红色", en="Red"),
@@ -51,6 +53,7 @@ _STATUS = Function(
     verdict="verdict",
     tone="signal_counted",
     label="level_m",
+    example={"datetime": _STORM},
 )  # fmt: skip
 _SUM = Function(
     "rain-sum",
