@@ -69,6 +69,10 @@ def plant(unit: dict[str, Any], village: Ints, codes: dict[int, str], shapes: di
     return faults
 
 
+def _rounded(xy: Any) -> Any:
+    return np.round(xy, 7)
+
+
 def _neighbours(areas: dict[int, Any]) -> list[tuple[int, int, Any]]:
     """Pairs of villages with the line between them."""
     found = []
@@ -133,8 +137,9 @@ def _offset(faults: Faults, unit: dict[str, Any], codes: dict[int, str], keys: A
         aside = -aside
     strip = shapely.intersection(shapely.polygons([p, q, q + aside, p + aside]), home)
     own = faults.shapes[POLICE]
-    own[keys[POLICE][other]] = shapely.union(own[keys[POLICE][other]], strip)
-    own[keys[POLICE][one]] = shapely.difference(home, strip)
+    # As all of the demo, in steps of 1e-7 degrees; both sides alike.
+    own[keys[POLICE][other]] = shapely.transform(shapely.union(own[keys[POLICE][other]], strip), _rounded)
+    own[keys[POLICE][one]] = shapely.transform(shapely.difference(home, strip), _rounded)
     mine = keys[POLICE][other]
     faults.planted.append(Planted("F1", POLICE, mine, VILLAGE, codes[one]))
     for layer, grids in {UNIT: unit, **faults.shapes}.items():

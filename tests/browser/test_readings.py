@@ -35,11 +35,12 @@ def at(s: Station, zoom: float = 14.0) -> str:
 
 def badges(tab: Tab, several: int = 1) -> dict[int, dict[str, Any]]:
     """What the badges say, by feature, once there are so many."""
-    tab.page.wait_for_function(
+    found = tab.page.wait_for_function(
         f"""async (n) => {{ const app = await window.geocloud; const s = app.map.getSource('tool:readings:{LAYER}');
-        return s && (await s.getData()).features.length >= n; }}""", arg=several,
-    )  # fmt: skip
-    return {p["fid"]: p for p in tab.app(BADGES)}
+        const said = s ? (await s.getData()).features.map((f) => f.properties) : [];
+        return said.length >= n ? said : null; }}""", arg=several,
+    ).json_value()  # fmt: skip
+    return {p["fid"]: p for p in found}
 
 
 def test_badges_say_value_unit_age_and_doubt(open_map: Open, read: Three) -> None:

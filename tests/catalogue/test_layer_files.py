@@ -26,7 +26,8 @@ WANTED = {
     "base": "city county township village road railway water_line water_area building parcel place_name poi",
     "facility": "school hospital elderly_care shelter culture_venue heritage_site parking_lot camera component "
     "air_station river_gauge rain_gauge weather_station",
-    "grid": "unit_grid professional_grid governance_grid environment_grid market_grid fire_grid police_grid",
+    "grid": "unit_grid professional_grid governance_grid environment_grid market_grid fire_grid police_grid "
+    "boundary_conflict",
     "planning": "plan_area spatial_zone basic_farmland ecological_redline urban_boundary master_plan regulatory_plan "
     "land_plan present_land forest_plan river_range flood_range ecology_zone transport_corridor heritage_range "
     "mining_right colour_line reserve_project project_site difference_spot",

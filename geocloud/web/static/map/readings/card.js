@@ -60,7 +60,7 @@ export function readingsCard(app, id, fid, measures) {
     const stale = isStale(one);
     const doubt = isDoubtful(one.flags);
     const title = measures.find((m) => m.property === name)?.title;
-    return h("button", { type: "button", class: `reading${stale ? " stale" : ""}`, "data-property": name, "data-value": one.value, "data-stale": stale,
+    return h("button", { type: "button", class: `reading${stale ? " stale" : ""}`, "data-property": name, "data-value": one.value, "data-stale": String(stale),
       "aria-pressed": String(name === property), title: app.words.date(one.time), onclick: () => {
         property = name;
         for (const other of rows.children) other.setAttribute("aria-pressed", String(/** @type {HTMLElement} */ (other).dataset.property === name));

@@ -6,6 +6,9 @@ import { at, figuresOf, said, signOf, valueElement, valueWords } from "./values.
 
 /** @typedef {import("../types.js").App} App */
 
+/** Characters from which a figure is a sentence. */
+const LONG = 24;
+
 const NOTES = ["note", "notes", "warnings", "caveats", "hints"];
 
 /**
@@ -24,7 +27,7 @@ export function answerHead(app, one, process, outputs, job) {
   const notes = documents.flatMap((d) => NOTES.flatMap((name) => [d[name] ?? []].flat()).map((n) => said(app, n?.text ?? n?.message ?? n)).filter(Boolean));
   const files = Object.entries(process.outputs).map(([name, output]) => fileOf(app, process.id, job, name, output));
   return h("div", { class: "sector-head" },
-    figures.length > 0 && h("dl", { class: "sector-figures" }, ...figures.map((/** @type {any} */ c) => h("div", { "data-figure": c.name },
+    figures.length > 0 && h("dl", { class: "sector-figures" }, ...figures.map((/** @type {any} */ c) => h("div", { "data-figure": c.name, class: valueWords(app, c, at(outputs, c.name, lang)).length > LONG ? "long" : null },
       h("dt", {}, words.text(c.title)), h("dd", {}, valueElement(app, c, at(outputs, c.name, lang)))))),
     notes.length > 0 && h("ul", { class: "sector-notes" }, ...[...new Set(notes)].map((n) => h("li", {}, signOf("note"), n))),
     synthetic && h("p", { class: "badge wide" }, t("含示例数据，不得用于办事", "Made with sample data, not for real use")),

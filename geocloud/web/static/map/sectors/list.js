@@ -110,7 +110,7 @@ export class List {
     const name = first ? valueWords(this.#app, first, at(row.values, first.name, lang)) : "";
     return h("li", {}, h("button", { type: "button", class: "sector-row", "data-number": row.number, "aria-pressed": String(row.number === this.#number),
       title: row.feature ? t("在地图上显示", "Show on the map") : t("没有位置", "It has no place"), onclick: () => this.#does.pick(row) },
-    h("span", { class: "sector-row-name" }, name || `${row.number + 1}`, !row.feature && h("span", { class: "hint" }, t(" 无位置", " no place"))),
+    h("span", { class: "sector-row-name" }, name || `${row.number + 1}`, !row.feature && this.#answer.unplaced < this.#answer.rows.length && h("span", { class: "hint" }, t(" 无位置", " no place"))),
     h("span", { class: "sector-facts" }, ...facts.map(({ column, value }) => h("span", { "data-column": column.name },
       h("span", { class: "hint" }, `${words.text(column.title)} `), valueElement(this.#app, column, value))))));
   }
