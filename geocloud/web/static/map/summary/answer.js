@@ -45,14 +45,21 @@ export function headingOf(app, c) {
 export function legendOf(app, choice, of) {
   const { t, dark, words } = app;
   const number = of.whole ? limit : (/** @type {number} */ v) => limit(Number(v.toPrecision(6)));
-  const line = (/** @type {string} */ name, /** @type {string} */ colour, /** @type {string} */ text, /** @type {number} */ zones) =>
-    h("li", { class: name, "data-zones": zones }, h("span", { class: "summary-swatch", style: { background: colour }, "aria-hidden": "true" }),
-      h("span", {}, text), h("span", { class: "hint" }, t(`${words.count(zones)} 区`, `${words.count(zones)} ${zones === 1 ? "area" : "areas"}`)));
-  const rows = of.classes.map((c, i) => line("class", classColour(dark, i, of.classes.length), classWords(of, i, number), c.zones)).reverse();
+  /** @param {string} name @param {string} colour @param {string} text @param {number} zones */
+  function line(name, colour, text, zones) {
+    const n = words.count(zones);
+    const swatch = h("span", { class: "summary-swatch", style: { background: colour }, "aria-hidden": "true" });
+    return h("li", { class: name, "data-zones": zones }, swatch, h("span", {}, text),
+      h("span", { class: "hint" }, t(`${n} 区`, `${n} ${zones === 1 ? "area" : "areas"}`)));
+  }
+  const { length } = of.classes;
+  const rows = of.classes.map((c, i) => line("class", classColour(dark, i, length), classWords(of, i, number), c.zones));
+  rows.reverse();
   if (of.zeros) rows.push(line("zero", zeroColour(dark), "0", of.zeros));
   if (of.missing) rows.push(line("missing", "", t("无数值", "No value"), of.missing));
+  const ends = t("各级含下限，不含上限。", "A class includes its lower limit and not its upper one.");
   return h("figure", { class: "summary-legend" }, h("figcaption", {}, headingOf(app, choice)), h("ul", {}, ...rows),
-    of.whole || of.classes.length < 2 ? "" : h("p", { class: "hint" }, t("各级含下限，不含上限。", "A class includes its lower limit and not its upper one.")));
+    !of.whole && length > 1 && h("p", { class: "hint" }, ends));
 }
 
 /**
@@ -75,13 +82,16 @@ export function totalsOf(app, choice, answer) {
     return text + (unit ? ` ${unit}` : "");
   };
   const closed = totals.difference[column] === 0;
-  const without = answer.totals.features[`without_value_${choice.field}`];
+  const without = totals.features[`without_value_${choice.field}`];
+  const { withoutGeometry: shapeless, by } = answer;
   const notes = [
-    answer.by.overlapping && t("分区相互重叠，要素计入所在的每个分区，各区之和可大于总数。",
+    by.overlapping && t("分区相互重叠，要素计入所在的每个分区，各区之和可大于总数。",
       "The areas overlap: a feature counts in each it lies in, and they may add up to more than all."),
-    without > 0 && t(`${told(without)} 个要素的该字段为空，未计入。`, `${told(without)} features have no value in this field and are left out.`),
-    answer.withoutGeometry > 0 && t(`${told(answer.withoutGeometry)} 个要素没有位置，未计入。`, `${told(answer.withoutGeometry)} features have no place and are left out.`),
-    answer.by.withoutArea > 0 && t(`${told(answer.by.withoutArea)} 个分区只有点位、没有范围，未列入。`, `${told(answer.by.withoutArea)} areas are known as a point only and are left out.`),
+    without > 0 && t(`${told(without)} 个要素的该字段为空，未计入。`,
+      `${told(without)} features have no value in this field and are left out.`),
+    shapeless > 0 && t(`${told(shapeless)} 个要素没有位置，未计入。`, `${told(shapeless)} features have no place and are left out.`),
+    by.withoutArea > 0 && t(`${told(by.withoutArea)} 个分区只有点位、没有范围，未列入。`,
+      `${told(by.withoutArea)} areas are known as a point only and are left out.`),
   ].filter(Boolean);
   return h("div", { class: "summary-totals", "data-closed": String(closed) },
     h("h3", {}, measureWords(app, of), of.kind === "sum" ? "" : t("合计", ", total")),
@@ -118,8 +128,9 @@ export function tableOf(app, choice, zones, outside, on) {
   const most = Math.max(0, ...zones.map((z) => z.value ?? 0));
   const head = (/** @type {Order["by"]} */ by, /** @type {string} */ text) => {
     const now = on.order.by === by;
-    return h("th", { scope: "col", class: by === "value" ? "num" : "", "aria-sort": now ? (on.order.down ? "descending" : "ascending") : "none" },
-      h("button", { type: "button", class: "plain", "data-sort": by, onclick: () => on.turn(by) }, text, now ? (on.order.down ? " ▼" : " ▲") : ""));
+    const [order, mark] = !now ? ["none", ""] : on.order.down ? ["descending", " ▼"] : ["ascending", " ▲"];
+    return h("th", { scope: "col", class: by === "value" ? "num" : "", "aria-sort": order },
+      h("button", { type: "button", class: "plain", "data-sort": by, onclick: () => on.turn(by) }, text, mark));
   };
   // The one that is chosen is shown, however far down it stands.
   const at = rows.findIndex((z) => z.zone === on.zone);
@@ -129,10 +140,11 @@ export function tableOf(app, choice, zones, outside, on) {
       h("caption", { class: "off-screen" }, headingOf(app, choice)),
       h("thead", {}, h("tr", {}, head("name", t("分区", "Area")), head("value", headingOf(app, choice)))),
       h("tbody", {}, ...shown.map((z) => h("tr", { "data-zone": z.zone, class: z.zone === on.zone ? "selected" : "" },
-        h("th", { scope: "row" }, h("button", { type: "button", class: "plain", "aria-pressed": String(z.zone === on.zone), onclick: () => on.pick(z) },
-          h("span", {}, nameOf(z)), z.name && z.code ? h("span", { class: "code-like hint" }, z.code) : "")),
+        h("th", { scope: "row" }, h("button", { type: "button", class: "plain", "aria-pressed": String(z.zone === on.zone),
+          onclick: () => on.pick(z) }, h("span", {}, nameOf(z)), z.name && z.code ? h("span", { class: "code-like hint" }, z.code) : "")),
         bar(told(z.value), most > 0 ? Math.max(0, z.value ?? 0) / most : 0)))),
-      h("tfoot", {}, h("tr", { "data-zone": "outside" }, h("th", { scope: "row" }, t("区外", "Outside all areas")), h("td", { class: "num" }, told(outside ?? null))))),
+      h("tfoot", {}, h("tr", { "data-zone": "outside" }, h("th", { scope: "row" }, t("区外", "Outside all areas")),
+        h("td", { class: "num" }, told(outside ?? null))))),
     rows.length > shown.length && h("p", { class: "hint" }, t(`另有 ${rows.length - shown.length} 个分区，全部见 CSV。`,
       `${rows.length - shown.length} more areas; the CSV has all.`)));
 }

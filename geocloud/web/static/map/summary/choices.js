@@ -114,7 +114,7 @@ export function measureWords(app, c) {
   const kind = KINDS.find((k) => k.id === c.kind) ?? KINDS[0];
   const field = c.layer.fields.find((f) => f.name === c.field);
   if (!field) return app.t(kind.zh, kind.en);
-  return app.t(`${field.title.zh}${kind.zh.replace("字段", "")}`, `${kind.en.replace(" of a field", "")} of ${field.title.en}`);
+  return app.t(`${field.title.zh}${kind.zh.replace("字段", "")}`, `${field.title.en}, ${kind.en.replace(" of a field", "").toLowerCase()}`);
 }
 
 /** @param {App} app @param {Choice} c */

@@ -141,9 +141,9 @@ export class Drawing {
       paint: { "line-color": dark ? "#0d1b21" : "#ffffff",
         "line-width": ["interpolate", ["linear"], ["zoom"], 8, small ? 0 : 0.8, 13, 1.4] } }, words);
     const bends = { "line-join": "round", "line-cap": "round" };
-    map.addLayer({ id: `${NAME}:halo`, type: "line", ...from, metadata, filter: this.#only(), layout: bends,
-      paint: { "line-color": dark ? "#0d1b21" : "#ffffff", "line-width": 6 } }, words);
-    map.addLayer({ id: `${NAME}:out`, type: "line", ...from, metadata, filter: this.#only(), layout: bends,
-      paint: { "line-color": dark ? "#ffd166" : "#1f2a30", "line-width": 3 } }, words);
+    map.addLayer({ id: `${NAME}:halo`, type: "line", ...from, filter: this.#only(), layout: bends,
+      paint: { "line-color": dark ? "#0d1b21" : "#ffffff", "line-width": 6 } });
+    map.addLayer({ id: `${NAME}:out`, type: "line", ...from, filter: this.#only(), layout: bends,
+      paint: { "line-color": dark ? "#ffd166" : "#1f2a30", "line-width": 3 } });
   }
 }

@@ -5,7 +5,9 @@ import { boxOf } from "../cards.js";
 import { h, quiet } from "../dom.js";
 import { labelled, select } from "../tools/kit.js";
 import { csvLink, headingOf, legendOf, nameOf, tableOf, told, totalsOf, zoneWords } from "./answer.js";
-import { areasOf, columnOf, dateOf, divisorOf, isAdditive, kindsOf, layersOf, numbersOf, questionOf, readChoice, writeChoice, zoningOf } from "./choices.js";
+import {
+  areasOf, columnOf, dateOf, divisorOf, isAdditive, kindsOf, layersOf, numbersOf, questionOf, readChoice, writeChoice, zoningOf,
+} from "./choices.js";
 import { classify } from "./classes.js";
 import { Drawing, drawnFrom } from "./drawing.js";
 
@@ -113,18 +115,14 @@ export class Panel {
       if (changed.layer || changed.by) this.#app.state.set(KEYS.zone, null, { step: false });
       this.#app.state.set(KEYS.choice, writeChoice(next));
     };
-    const grouped = (/** @type {ReturnType<typeof areasOf>} */ groups, /** @type {string} */ value, /** @type {string} */ act,
-      /** @type {(v: string) => void} */ chosen) => {
-      const box = /** @type {HTMLSelectElement} */ (h("select", { "data-act": act, onchange: () => chosen(box.value) },
-        ...groups.map((g) => h("optgroup", { label: g.label }, ...g.options.map((o) => h("option", { value: o.value, selected: o.value === value }, o.text))))));
-      return box;
-    };
+    const setLayer = (/** @type {string} */ id) => change({ layer: this.#app.layers.get(id) ?? c.layer });
+    const setKind = (/** @type {string} */ kind) => change({ kind, field: c.field || numbers[0]?.value || "" });
     const numbers = numbersOf(c.layer).map((f) => ({ value: f.name, text: words.text(f.title) }));
     this.#form.replaceChildren(
-      labelled(t("图层", "Layer"), grouped(layersOf(this.#app), c.layer.id, "layer", (id) => change({ layer: this.#app.layers.get(id) ?? c.layer }))),
+      labelled(t("图层", "Layer"), grouped(layersOf(this.#app), c.layer.id, "layer", setLayer)),
       h("div", { class: "summary-choices" },
         labelled(t("分区", "Areas"), grouped(areasOf(this.#app), c.by, "by", (by) => change({ by }))),
-        labelled(t("统计", "Measure"), select(kindsOf(this.#app, c.layer), c.kind, (kind) => change({ kind, field: c.field || numbers[0]?.value || "" }), { "data-act": "kind" }))),
+        labelled(t("统计", "Measure"), select(kindsOf(this.#app, c.layer), c.kind, setKind, { "data-act": "kind" }))),
       c.field ? labelled(t("字段", "Field"), select(numbers, c.field, (field) => change({ field }), { "data-act": "field" })) : "");
     if (had) /** @type {HTMLElement | null} */ (this.#form.querySelector(`[data-act=${had}]`))?.focus();
   }
@@ -146,14 +144,16 @@ export class Panel {
       if (signal.aborted) return;
       const [column, divisor] = [columnOf(choice), divisorOf(choice)];
       this.#answer = { ...answer, choice, query };
-      this.#zones = answer.zones.map((/** @type {any} */ z) => ({ ...z, value: typeof z[column] === "number" ? z[column] / divisor : null }));
+      this.#zones = answer.zones.map((/** @type {any} */ z) =>
+        ({ ...z, value: typeof z[column] === "number" ? z[column] / divisor : null }));
     } catch (error) {
       if (/** @type {any} */ (error)?.name === "AbortError") return;
       this.#asked = "";
       this.#answer = null;
       this.#drawing.show(null);
       const { message, details } = /** @type {any} */ (error);
-      this.#place.replaceChildren(h("div", { class: "refusal", role: "alert" }, h("div", {}, h("p", {}, message), h("p", { class: "hint" }, details?.todo ?? ""))));
+      this.#place.replaceChildren(h("div", { class: "refusal", role: "alert" },
+        h("div", {}, h("p", {}, message), h("p", { class: "hint" }, details?.todo ?? ""))));
       this.#place.removeAttribute("aria-busy");
       return;
     }
@@ -171,18 +171,21 @@ export class Panel {
     const inside = this.#zones.filter((z) => z.zone !== null);
     const classes = classify(inside.map((z) => z.value), isAdditive(choice));
     const path = `/collections/${encodeURIComponent(choice.layer.id)}/aggregate`;
-    this.#drawing.show(inside.length ? { tiles: `${path}/tiles/WebMercatorQuad/{z}/{y}/{x}?${query}`, layer: choice.layer.id, column: columnOf(choice),
-      divisor: divisorOf(choice), classes, zones: inside.length, byId: zoningOf(this.#app, choice.by) !== null } : null);
+    this.#drawing.show(inside.length ? { tiles: `${path}/tiles/WebMercatorQuad/{z}/{y}/{x}?${query}`, classes,
+      layer: choice.layer.id, column: columnOf(choice), divisor: divisorOf(choice), zones: inside.length,
+      byId: zoningOf(this.#app, choice.by) !== null } : null);
     const filtered = this.#app.view.filters().has(choice.layer.id);
     const date = dateOf(this.#app, choice);
+    const synthetic = this.#answer.synthetic || this.#answer.by.synthetic;
+    const nothing = t("没有落在分区内的要素。可换一种分区，或清除筛选。", "Nothing lies in these areas. Choose others, or clear the filter.");
     this.#place.replaceChildren(
       h("div", { class: "summary-notes" },
-        this.#answer.synthetic || this.#answer.by.synthetic ? h("p", { class: "badge wide" }, t("示例数据，并非真实情况", "Sample data, not the real city")) : "",
+        synthetic && h("p", { class: "badge wide" }, t("示例数据，并非真实情况", "Sample data, not the real city")),
         filtered && h("p", { class: "hint" }, t("按该图层当前的筛选条件统计。", "Only features that the layer's filter leaves.")),
         date && h("p", { class: "hint" }, t("所示日期：", "As of "), words.date(date)),
-        h("p", { class: "hint", "data-far": drawnFrom(inside.length), hidden: true }, t("分区很多，放大后在地图上显示。", "So many areas are drawn closer up: zoom in."))),
-      inside.length ? legendOf(this.#app, choice, classes)
-        : h("p", { class: "tool-hint" }, t("没有落在分区内的要素。可换一种分区，或清除筛选。", "Nothing lies in these areas. Choose others, or clear the filter.")),
+        h("p", { class: "hint", "data-far": drawnFrom(inside.length), hidden: true },
+          t("分区很多，放大后在地图上显示。", "So many areas are drawn closer up: zoom in."))),
+      inside.length ? legendOf(this.#app, choice, classes) : h("p", { class: "tool-hint" }, nothing),
       totalsOf(this.#app, choice, this.#answer),
       h("div", { class: "tool-buttons" }, csvLink(this.#app, this.#app.url(`${path}?${query}&f=csv&lang=${this.#app.lang}`))),
       inside.length ? this.#table() : "");
@@ -257,8 +260,8 @@ export class Panel {
     const { t, map, maplibre, state } = this.#app;
     this.#endTip();
     this.#popup?.remove();
-    this.#popup = new maplibre.Popup({ maxWidth: "280px", focusAfterOpen: false, closeOnClick: false, className: "sector-popup summary-popup" })
-      .setLngLat(event.lngLat).setDOMContent(zoneWords(this.#app, this.#answer.choice, zone)).addTo(map);
+    this.#popup = new maplibre.Popup({ maxWidth: "280px", focusAfterOpen: false, closeOnClick: false,
+      className: "sector-popup summary-popup" }).setLngLat(event.lngLat).setDOMContent(zoneWords(this.#app, this.#answer.choice, zone)).addTo(map);
     this.#popup.getElement().querySelector(".maplibregl-popup-close-button")?.setAttribute("aria-label", t("关闭", "Close"));
     state.set(KEYS.zone, String(zone.zone), { step: false });
     if (!this.#place.querySelector("tr.selected")) {
@@ -274,7 +277,8 @@ export class Panel {
     if (!zone) return this.#endTip();
     const { map, maplibre } = this.#app;
     map.getCanvas().style.cursor = "pointer";
-    this.#tip ??= new maplibre.Popup({ closeButton: false, closeOnClick: false, focusAfterOpen: false, offset: 12, className: "sector-popup summary-tip" });
+    this.#tip ??= new maplibre.Popup({ closeButton: false, closeOnClick: false, focusAfterOpen: false, offset: 12,
+      className: "sector-popup summary-tip" });
     this.#tip.setLngLat(event.lngLat).setDOMContent(h("span", {}, nameOf(zone), " ", h("strong", {}, told(zone.value))));
     if (!this.#tip.isOpen()) this.#tip.addTo(map);
   }
@@ -288,4 +292,16 @@ export class Panel {
     const note = /** @type {HTMLElement | null} */ (this.#place.querySelector("[data-far]"));
     if (note) note.hidden = this.#app.map.getZoom() >= Number(note.dataset.far);
   }
+}
+
+/**
+ * A list to choose from, in groups.
+ * @param {ReturnType<typeof areasOf>} groups @param {string} value @param {string} act @param {(v: string) => void} chosen
+ */
+function grouped(groups, value, act, chosen) {
+  const option = (/** @type {import("./choices.js").Option} */ o) =>
+    h("option", { value: o.value, selected: o.value === value }, o.text);
+  const box = /** @type {HTMLSelectElement} */ (h("select", { "data-act": act, onchange: () => chosen(box.value) },
+    ...groups.map((g) => h("optgroup", { label: g.label }, ...g.options.map(option)))));
+  return box;
 }
