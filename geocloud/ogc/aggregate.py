@@ -16,7 +16,7 @@ import shapely
 from geocloud.ogc.context import Context, Document, collection_path, link
 from geocloud.overlay.aggregate import Asked, Result
 
-__all__ = ["document", "features", "table"]
+__all__ = ["document", "features", "table", "told"]
 
 _JSON, _GEOJSON, _CSV = "application/json", "application/geo+json", "text/csv"
 _BOM = "\ufeff"
@@ -60,7 +60,7 @@ def table(asked: Asked, found: Result) -> bytes:
 def _rows(asked: Asked, found: Result) -> Iterator[Document]:
     zones, figures = found.zones, found.figures
     names = list(figures.zones)
-    columns = [_told(figures.zones[n]) for n in names]
+    columns = [told(figures.zones[n]) for n in names]
     sized = zones.by.layer is not None or any(m.kind == "density" for m in asked.measures)
     areas = np.round(zones.area_km2, _KM2_DIGITS).tolist() if sized else []
     ids: list[Any] = zones.ids.tolist() if zones.by.layer is not None else list(zones.codes)
@@ -74,10 +74,10 @@ def _rows(asked: Asked, found: Result) -> Iterator[Document]:
     outside: Document = {"zone": None, "code": None, "name": None}
     if sized:
         outside["area_km2"] = None
-    yield outside | {n: _told(np.array([figures.outside[n]]))[0] for n in names}
+    yield outside | {n: told(np.array([figures.outside[n]]))[0] for n in names}
 
 
-def _told(values: Any) -> list[float | int | None]:
+def told(values: Any) -> list[float | int | None]:
     """Numbers as JSON has them: null for none, whole ones without a fraction."""
     return [None if math.isnan(v) else int(v) if v.is_integer() else v for v in values.tolist()]
 
@@ -99,7 +99,7 @@ def _about(ctx: Context, asked: Asked, found: Result) -> Document:
     figures = found.figures
 
     def sums(values: dict[str, float]) -> Document:
-        return {n: _told(np.array([values[n]]))[0] for n in names}
+        return {n: told(np.array([values[n]]))[0] for n in names}
 
     totals: Document = {
         "features": sums(figures.total),

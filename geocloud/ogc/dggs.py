@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Documents of OGC API - DGGS (OGC 21-038r1): grids, zones, and counts by zone as DGGS-JSON and GeoJSON."""
+"""Documents of OGC API - DGGS (OGC 21-038r1): grids, zones, and figures by zone as DGGS-JSON and GeoJSON."""
 
 from __future__ import annotations
 
@@ -9,10 +9,14 @@ from typing import Any
 import numpy as np
 import orjson
 import shapely
+from numpy.typing import NDArray
 
 from geocloud.catalogue.registry import Layer
 from geocloud.grids.dggs import DGGS, Dggs, Zones
+from geocloud.ogc.aggregate import told
 from geocloud.ogc.context import CRS84, REL, Context, Document, collection_path, link
+from geocloud.ogc.dggs_schema import schema
+from geocloud.overlay.measures import Measure
 
 __all__ = ["CONFORMANCE", "box_data", "data", "features", "grid", "grids", "zone", "zones"]
 
@@ -25,6 +29,7 @@ CONFORMANCE = tuple(
     )
 )  # fmt: skip
 _JSON, _GEOJSON = "application/json", "application/geo+json"
+Figures = dict[str, NDArray[np.float64]]
 _SCHEMA = "https://schemas.opengis.net/ogcapi/dggs/1.0/core/schemas/dggs-json/dggs-json.json"
 
 
@@ -79,7 +84,7 @@ def grid(ctx: Context, dggs: Dggs, layer: Layer | None) -> bytes:
             {
                 "rel": f"{REL}dggrs-zone-data",
                 "uriTemplate": f"{base}/zones/{{zoneId}}/data",
-                "title": say("网格内的数量", "Points counted in a zone"),
+                "title": say("网格数据", "Data of a zone"),
             }
         )
     return orjson.dumps(document)
@@ -102,7 +107,7 @@ def zone(ctx: Context, dggs: Dggs, one: int, layer: Layer | None) -> bytes:
     ):
         links += [link(f"{base}/{z}", f"{REL}dggrs-zone-{rel}", _JSON, f"{title} {z}") for z in some]
     if layer is not None:
-        links.append(link(f"{base}/{text}/data", f"{REL}dggrs-zone-data", _JSON, say("数量", "Points counted")))
+        links.append(link(f"{base}/{text}/data", f"{REL}dggrs-zone-data", _JSON, say("网格数据", "Data")))
     return orjson.dumps(
         {
             "id": text,
@@ -150,15 +155,17 @@ def zones(
     )
 
 
-def features(ctx: Context, dggs: Dggs, found: Zones, counts: Any | None = None, matched: int | None = None) -> bytes:
-    """Zones as GeoJSON polygons, longitude first, with counts where there are any."""
+def features(
+    ctx: Context, dggs: Dggs, found: Zones, figures: Figures | None = None, matched: int | None = None
+) -> bytes:
+    """Zones as GeoJSON polygons, longitude first, with figures where there are any."""
     texts = dggs.texts(found) if len(found) else []
     outlines: Any = dggs.outlines(found) if len(found) else []
+    columns = {name: told(values) for name, values in (figures or {}).items()}
     made = []
     for k, (text, outline) in enumerate(zip(texts, outlines, strict=True)):
         properties: Document = {"level": dggs.level(int(found[k]))}
-        if counts is not None:
-            properties["count"] = int(counts[k])
+        properties |= {name: values[k] for name, values in columns.items()}
         made.append({"type": "Feature", "id": text, "geometry": _geometry(outline), "properties": properties})
     return orjson.dumps(
         {
@@ -171,20 +178,33 @@ def features(ctx: Context, dggs: Dggs, found: Zones, counts: Any | None = None, 
     )
 
 
-def data(ctx: Context, dggs: Dggs, one: int, values: Sequence[tuple[int, Zones, Any]], layer: Layer) -> bytes:
-    """`/data` of a zone as DGGS-JSON: counts of its sub-zones by depth, in the order of their integers."""
+def data(
+    ctx: Context,
+    dggs: Dggs,
+    one: int,
+    values: Sequence[tuple[int, Figures]],
+    layer: Layer,
+    measures: Sequence[Measure],
+) -> bytes:
+    """`/data` of a zone as DGGS-JSON: figures of its sub-zones by name and depth, in the order of their integers."""
     (text,) = dggs.texts(np.array([one]))
+    names = list(values[0][1])
     document: Document = {
         "$schema": _SCHEMA,
         "dggrs": ctx.url(f"/dggs/{dggs.id}"),
         "zoneId": text,
-        "depths": [d for d, _, _ in values],
-        "schema": _schema(ctx),
+        "depths": [d for d, _ in values],
+        "schema": schema(ctx, layer, measures),
         "values": {
-            "count": [
-                {"depth": d, "shape": {"count": len(sub), "subZones": len(sub)}, "data": counts.tolist()}
-                for d, sub, counts in values
+            name: [
+                {
+                    "depth": d,
+                    "shape": {"count": len(figures[name]), "subZones": len(figures[name])},
+                    "data": told(figures[name]),
+                }
+                for d, figures in values
             ]
+            for name in names
         },
         "collection": layer.id,
         "links": _of(ctx, layer),
@@ -193,27 +213,30 @@ def data(ctx: Context, dggs: Dggs, one: int, values: Sequence[tuple[int, Zones, 
 
 
 def box_data(
-    ctx: Context, dggs: Dggs, level: int, found: Zones, counts: Any, layer: Layer, without_position: int
+    ctx: Context,
+    dggs: Dggs,
+    level: int,
+    found: Zones,
+    figures: Figures,
+    layer: Layer,
+    measures: Sequence[Measure],
+    without_position: int,
 ) -> bytes:
-    """`/data` of a box: zones with points and how many there are in each."""
+    """`/data` of a box: zones in which something lies, and their figures; `count` of all where that was asked for."""
     document: Document = {
         "dggrs": ctx.url(f"/dggs/{dggs.id}"),
         "collection": layer.id,
         "zoneLevel": level,
-        "schema": _schema(ctx),
+        "schema": schema(ctx, layer, measures),
         "numberReturned": len(found),
-        "count": int(counts.sum()) if len(found) else 0,
         "withoutPosition": without_position,
         "zones": dggs.texts(found) if len(found) else [],
-        "values": {"count": counts.tolist()},
+        "values": {name: told(values) for name, values in figures.items()},
         "links": _of(ctx, layer),
     }
+    if "count" in figures:
+        document["count"] = told(np.array([figures["count"].sum()]))[0]
     return orjson.dumps(document | ({"synthetic": True} if layer.synthetic else {}))
-
-
-def _schema(ctx: Context) -> Document:
-    title = ctx.say("网格内的点数", "Points in the zone")
-    return {"type": "object", "properties": {"count": {"type": "integer", "title": title}}}
 
 
 def _geometry(shape: Any) -> Document:

@@ -178,10 +178,10 @@ def _links(ctx: Context, layer: Layer) -> list[Document]:
         layers = ctx.catalogue.layers
         by = next((n for n, i in NAMED.items() if i in layers and is_zoning(layers[i])), "h3:7")
         links.append(link(f"{here}/aggregate?by={by}", "related", _JSON, say("按分区汇总", "Added up by areas")))
+        grids = say("按北斗、H3 网格汇总", "Added up by BeiDou and H3 zones")
+        links.append(link(f"{here}/dggs", f"{REL}dggrs-list", _JSON, grids))
     if layer.spec.geometry == "point":
         links.append(link(f"{here}/h3", "related", _GEOJSON, say("按 H3 网格统计", "Counted by H3 cells")))
-        grids = say("按北斗、H3 网格统计", "Counted by BeiDou and H3 zones")
-        links.append(link(f"{here}/dggs", f"{REL}dggrs-list", _JSON, grids))
     links.append(
         link(f"{here}/changes?f=html", "related", _HTML, say("两个日期之间的变化", "What changed between two dates"))
     )

@@ -9,7 +9,7 @@ from geocloud.overlay.by import NAMED, is_zoning, zoning_ids
 from geocloud.overlay.measures import OF_FIELD, PLAIN
 from geocloud.tiles.grids import grids
 
-__all__ = ["paths"]
+__all__ = ["measure_parameter", "paths"]
 
 _CHOICE = ("datetime", "asof", "filter", "filter-lang", "filter-crs")
 # With more layers than this the definition would grow by them; the answer to a wrong one tells which there are.
@@ -80,7 +80,8 @@ def _aggregate(ctx: Context) -> Document:
                 "those of the same date.",
             ),
             "parameters": [
-                *({"$ref": f"#/components/parameters/{name}"} for name in shared), _by(ctx), _measure(ctx), form,
+                *({"$ref": f"#/components/parameters/{name}"} for name in shared),
+                _by(ctx), measure_parameter(ctx), form,
             ],
             "responses": {
                 "200": {
@@ -124,7 +125,7 @@ def _tile(ctx: Context) -> Document:
                 path("tileRow", "行号，自上而下", "Row, from the top", number),
                 path("tileCol", "列号", "Column", number),
                 _by(ctx),
-                _measure(ctx),
+                measure_parameter(ctx),
                 *({"$ref": f"#/components/parameters/{name}"} for name in _CHOICE),
             ],
             "responses": {
@@ -159,7 +160,8 @@ def _by(ctx: Context) -> Document:
     }
 
 
-def _measure(ctx: Context) -> Document:
+def measure_parameter(ctx: Context) -> Document:
+    """`measure`, as every request that adds up takes it."""
     return {
         "name": "measure",
         "in": "query",

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""API definition of grids, zones and counts by zone (OGC API - DGGS, OGC 21-038r1)."""
+"""API definition of grids, zones and figures by zone (OGC API - DGGS, OGC 21-038r1)."""
 
 from __future__ import annotations
 
 from geocloud.grids.dggs import DGGS
 from geocloud.ogc.context import Context, Document
+from geocloud.ogc.openapi_aggregate import measure_parameter
 
 __all__ = ["paths"]
 
@@ -13,6 +14,7 @@ _CHOICE = ("datetime", "asof", "filter", "filter-lang", "filter-crs")
 _LAST = max(d.last for d in DGGS.values())
 _ANY: Document = {"type": "array", "items": {"type": "object"}}
 _COUNT: Document = {"type": "integer", "minimum": 0}
+_FIGURES: Document = {"type": "array", "items": {"type": "number", "nullable": True}}
 _TEXTS: Document = {"type": "array", "items": {"type": "string"}}
 
 
@@ -31,7 +33,7 @@ def paths(ctx: Context) -> Document:
             f"getDggrsZones{suffix}",
             say("查询网格", "Zones of a box or of a zone")
             if not collection
-            else say("有点要素的网格", "Zones that points of the collection lie in"),
+            else say("有要素的网格", "Zones that features of the collection lie in"),
             _zones(),
             ("dggrsId", "zone-level", "parent-zone", "compact-zones", "zones-limit", "zones-bbox"),
             collection,
@@ -43,18 +45,18 @@ def paths(ctx: Context) -> Document:
     out[f"{of}/{{dggrsId}}/zones/{{zoneId}}/data"] = _get(
         ctx,
         "getDggrsZoneData",
-        say("网格及其下级网格内的点数", "Points counted in a zone and its sub-zones (DGGS-JSON)"),
+        say("网格及其下级网格的汇总值", "Features added up in a zone and its sub-zones (DGGS-JSON)"),
         _data(),
-        ("dggrsId", "zoneId", "zone-depth"),
+        ("dggrsId", "zoneId", "zone-depth", "measure"),
         collection=True,
         chosen=True,
     )
     out[f"{of}/{{dggrsId}}/data"] = _get(
         ctx,
         "getDggrsBoxData",
-        say("范围内各网格的点数", "Points counted by the zones of a box"),
+        say("范围内各网格的汇总值", "Features added up by the zones of a box"),
         _box_data(),
-        ("dggrsId", "zone-level", "zones-bbox"),
+        ("dggrsId", "zone-level", "zones-bbox", "measure"),
         collection=True,
         chosen=True,
     )
@@ -72,7 +74,7 @@ def _get(
     chosen: bool = False,
     plain: bool = False,
 ) -> Document:
-    own = _parameters(ctx)
+    own = {**_parameters(ctx), "measure": measure_parameter(ctx)}
     parameters: list[Document] = [{"$ref": "#/components/parameters/collectionId"}] if collection else []
     parameters += [own[n] for n in names]
     parameters += [{"$ref": f"#/components/parameters/{n}"} for n in ((*_CHOICE, "lang") if chosen else ("lang",))]
@@ -103,6 +105,7 @@ def _get(
                 "400": {"$ref": "#/components/responses/BadRequest"},
                 "404": {"$ref": "#/components/responses/NotFound"},
                 "406": {"$ref": "#/components/responses/NotAcceptable"},
+                "413": {"$ref": "#/components/responses/Problem"},
                 "414": {"$ref": "#/components/responses/UriTooLong"},
                 "default": {"$ref": "#/components/responses/Problem"},
             },
@@ -212,14 +215,18 @@ def _zone() -> Document:
 
 def _data() -> Document:
     value = _object(
-        ["depth", "shape", "data"], depth=_COUNT, shape={"type": "object"}, data={"type": "array", "items": _COUNT}
+        ["depth", "shape", "data"],
+        depth=_COUNT,
+        shape=_object(["count", "subZones"], count=_COUNT, subZones=_COUNT),
+        data=_FIGURES,
     )
     return _object(
-        ["dggrs", "zoneId", "depths", "values"],
+        ["dggrs", "zoneId", "depths", "schema", "values"],
         dggrs={"type": "string"},
         zoneId={"type": "string"},
         depths={"type": "array", "items": _COUNT},
-        values=_object(["count"], count={"type": "array", "items": value}),
+        schema=_object(["properties"], properties={"type": "object", "additionalProperties": {"type": "object"}}),
+        values={"type": "object", "additionalProperties": {"type": "array", "items": value}},
         synthetic={"type": "boolean"},
         links=_ANY,
     )
@@ -227,12 +234,13 @@ def _data() -> Document:
 
 def _box_data() -> Document:
     return _object(
-        ["dggrs", "zoneLevel", "zones", "values", "count"],
+        ["dggrs", "zoneLevel", "schema", "zones", "values"],
         dggrs={"type": "string"},
         zoneLevel=_COUNT,
         zones=_TEXTS,
-        values=_object(["count"], count={"type": "array", "items": {"type": "integer", "minimum": 1}}),
-        count=_COUNT,
+        schema=_object(["properties"], properties={"type": "object", "additionalProperties": {"type": "object"}}),
+        values={"type": "object", "additionalProperties": _FIGURES},
+        count={"type": "number", "minimum": 0},
         withoutPosition=_COUNT,
         synthetic={"type": "boolean"},
         links=_ANY,

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from geocloud.catalogue.registry import Layer
 from geocloud.db.reader import Reader
-from geocloud.errors import RequestError, TooLarge
+from geocloud.errors import TooLarge
 from geocloud.features.literals import Box
 from geocloud.features.moment import Moment
 from geocloud.features.query import PageQuery
@@ -29,13 +29,13 @@ from geocloud.overlay.areas import (
     LOOKED_AT,
     Zones,
     cell_zones,
-    cells_around,
+    cells_near,
     layer_zones,
     too_many_zones,
     zones_statement,
 )
 from geocloud.overlay.assign import Assignment, assign_points, assign_shapes, summed
-from geocloud.overlay.by import By, zoning_moment
+from geocloud.overlay.by import By, must_have_geometry, zoning_moment
 from geocloud.overlay.columns import VERSION_SQL, Columns, fetch_columns
 from geocloud.overlay.measures import Measure, fields_of
 from geocloud.overlay.pieces import Pieces
@@ -49,7 +49,11 @@ __all__ = ["Asked", "Overlay", "Result"]
 
 @dataclass(frozen=True)
 class Asked:
-    """A question: the features (`key` tells its conditions apart), by what, which measures, and a moment."""
+    """A question: the features (`key` tells its conditions apart), by what, which measures, and a moment.
+
+    With a `window` only cells that its boxes meet are wanted: a polygon is then not cut at cells far from there. `key`
+    must tell windows apart too.
+    """
 
     query: PageQuery
     key: str
@@ -57,6 +61,7 @@ class Asked:
     measures: tuple[Measure, ...]
     moment: Moment = Moment()
     boxes: tuple[Box, ...] = ()
+    window: tuple[Box, ...] = ()
 
     @property
     def layer(self) -> Layer:
@@ -105,7 +110,7 @@ class Overlay:
 
     async def aggregate(self, asked: Asked) -> Result:
         """The figures; TooLarge for too many features or areas, RequestError for a layer without geometry."""
-        _must_have_geometry(asked.layer)
+        must_have_geometry(asked.layer)
         key = ("result", *self._key(asked), tuple(m.text for m in asked.measures), _said(asked.boxes))
         found: Result = await self.pieces.get(key, lambda: self._aggregate(asked))
         return found
@@ -192,7 +197,8 @@ class Overlay:
                 return _Located(zones, assign_points(columns.places, zones.shapes, overlapping=zones.overlapping))
             if columns.shapes is None:
                 return _points_by_cells(by, columns, most)
-            cells = cell_zones(by, cells_around(by, columns.shapes[columns.placed], most), (LOOKED_AT + 1) * most)
+            near = cells_near(by, columns.shapes[columns.placed], most, asked.window)
+            cells = cell_zones(by, near, (LOOKED_AT + 1) * most)
             found = _occupied(cells, assign_shapes(columns.shapes, cells.shapes))
             if len(found.zones) > most:
                 raise too_many_zones(by.text, most)
@@ -382,13 +388,3 @@ def _counted(count: NDArray[np.float64]) -> Sums:
 
 def _said(boxes: Sequence[Box]) -> Hashable:
     return tuple((b.west, b.south, b.east, b.north) for b in boxes)
-
-
-def _must_have_geometry(layer: Layer) -> None:
-    if layer.spec.geometry == "none":
-        raise RequestError(
-            f"`{layer.id}` is a table without geometry; its rows are in no area.",
-            f"{layer.id} 是没有图形的表,无法按区汇总。",
-            todo_en="Choose a layer of points, lines or polygons.", todo_zh="请选择点、线或面图层。",
-            collection=layer.id,
-        )  # fmt: skip

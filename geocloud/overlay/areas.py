@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from geocloud.catalogue.registry import Layer
 from geocloud.errors import TooLarge
 from geocloud.features.binder import Binder, quote_identifier
+from geocloud.features.literals import Box
 from geocloud.features.moment import Moment
 from geocloud.geodesy.area import areas
 from geocloud.geodesy.straight import straight_areas
@@ -27,8 +28,8 @@ from geocloud.grids.dggs import Dggs
 from geocloud.overlay.by import By
 
 __all__ = [
-    "LOOKED_AT", "Zones", "cell_outlines", "cell_zones", "cells_around", "layer_zones", "polygons", "too_many_zones",
-    "zones_statement",
+    "LOOKED_AT", "Zones", "cell_outlines", "cell_zones", "cells_around", "cells_near", "layer_zones", "polygons",
+    "too_many_zones", "zones_statement",
 ]  # fmt: skip
 
 # Cells of one box: around lines most of them are empty.
@@ -38,6 +39,7 @@ LOOKED_AT = 4
 # What two areas share is a sliver of digitizing up to this share of the smaller one.
 _SLIVER = 1e-6
 _DEGREE_DIGITS = 9
+_TOUCHING = 1e-9
 # From this H3 level on edges are so short that straight ones in degrees have the same area to 1e-9.
 _SHORT_EDGES = 6
 
@@ -124,7 +126,8 @@ def layer_zones(by: By, rows: Sequence[Any], version: int, most: int) -> Zones:
     if len(rows) > most:
         raise too_many_zones(by.text, most)
     shapes = np.asarray(shapely.from_wkb([bytes(r[3]) for r in rows]), dtype=object).reshape(-1)
-    areal = shapely.get_dimensions(shapes) == 2
+    # One without area counts as a point, and that may be of a cell it only touches.
+    areal = shapely.area(shapes) > 0
     ids = np.array([r[0] for r in rows], np.int64)[areal]
     codes, names = ([_text(r[k]) for r, some in zip(rows, areal.tolist(), strict=True) if some] for k in (1, 2))
     shapes = polygons(shapes[areal])
@@ -157,14 +160,23 @@ def cell_outlines(grid: Dggs, cells: NDArray[Any]) -> NDArray[Any]:
     return np.asarray(shapely.polygons(shapely.linearrings(corners, indices=of_ring)), dtype=object)
 
 
-def cells_around(by: By, shapes: NDArray[Any], most: int) -> NDArray[Any]:
-    """Cells that may meet shapes: a box is halved both ways until few cells meet it, and left where no shape does."""
+def cells_around(by: By, shapes: NDArray[Any], most: int, window: Sequence[Box] = ()) -> NDArray[Any]:
+    """Cells that may meet shapes: a box is halved both ways until few cells meet it, and left where no shape does.
+
+    With a window, only cells that its boxes meet.
+    """
     assert by.grid is not None
     found: list[NDArray[Any]] = [by.grid.of_points(np.zeros(0), np.zeros(0), by.level)]
     if not len(shapes):
         return found[0]
     tree, count = shapely.STRtree(shapes), 0
-    boxes = [shapely.total_bounds(shapes).tolist()]
+    # A little more, so that what lies on an edge meets the cells of both sides, whatever else there is.
+    total = shapely.total_bounds(shapes) + _TOUCHING * np.array([-1, -1, 1, 1])
+    boxes = [np.clip(total, [-180, -90, -180, -90], [180, 90, 180, 90]).tolist()]
+    if window:
+        west, south, east, north = boxes[0]
+        clipped = [[max(west, b.west), max(south, b.south), min(east, b.east), min(north, b.north)] for b in window]
+        boxes = [b for b in clipped if b[0] <= b[2] and b[1] <= b[3]]
     while boxes:
         west, south, east, north = boxes.pop()
         if not len(tree.query(shapely.box(west, south, east, north), predicate="intersects")):
@@ -180,6 +192,19 @@ def cells_around(by: By, shapes: NDArray[Any], most: int) -> NDArray[Any]:
         if count > LOOKED_AT * most or len(boxes) > most:
             raise too_many_zones(by.text, most)
     return np.unique(np.concatenate(found))
+
+
+def cells_near(by: By, shapes: NDArray[Any], most: int, window: Sequence[Box]) -> NDArray[Any]:
+    """Cells that may meet shapes, for polygons those of the window alone.
+
+    What a polygon shares with a cell is the same whichever other cells there are. Of a line along an edge it is not,
+    so that all of its cells are needed.
+    """
+    if not window:
+        return cells_around(by, shapes, most)
+    # One without area counts as a point, and that may be of a cell it only touches.
+    areal = shapely.area(shapes) > 0
+    return np.union1d(cells_around(by, shapes[~areal], most), cells_around(by, shapes[areal], most, window))
 
 
 def too_many_zones(by: str, most: int) -> TooLarge:

@@ -8,13 +8,13 @@ from datetime import UTC, datetime, timedelta
 
 from geocloud.catalogue.registry import Catalogue, Layer
 from geocloud.catalogue.spec import Text
-from geocloud.errors import InvalidParameter
+from geocloud.errors import InvalidParameter, RequestError
 from geocloud.features.literals import invalid
 from geocloud.features.moment import Moment
 from geocloud.features.params import TimeRange
 from geocloud.grids.dggs import DGGS, Dggs
 
-__all__ = ["AREAL", "NAMED", "By", "is_zoning", "read_by", "zoning_ids", "zoning_moment"]
+__all__ = ["AREAL", "NAMED", "By", "is_zoning", "must_have_geometry", "read_by", "zoning_ids", "zoning_moment"]
 
 AREAL = frozenset({"polygon", "multipolygon", "geometry"})
 """Kinds of geometry that a layer of areas may have; of `geometry` the rows that are polygons count."""
@@ -83,6 +83,17 @@ def read_by(text: str | None, catalogue: Catalogue, parameter: str = "by") -> By
             parameter,
         )
     return By(text, layer=found)
+
+
+def must_have_geometry(layer: Layer) -> None:
+    """RequestError for a table without geometry."""
+    if layer.spec.geometry == "none":
+        raise RequestError(
+            f"`{layer.id}` is a table without geometry; its rows are in no area.",
+            f"{layer.id} 是没有图形的表,无法按区汇总。",
+            todo_en="Choose a layer of points, lines or polygons.", todo_zh="请选择点、线或面图层。",
+            collection=layer.id,
+        )  # fmt: skip
 
 
 def zoning_moment(moment: Moment) -> Moment:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`/dggs` and `/collections/{id}/dggs`: grids, their zones, and points of a layer counted by zones (OGC 21-038r1)."""
+"""`/dggs` and `/collections/{id}/dggs`: grids, their zones, and a layer added up by zones (OGC 21-038r1)."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from geocloud.catalogue.registry import Layer
 from geocloud.errors import InvalidParameter, TooLarge
 from geocloud.features.binder import Binder
 from geocloud.features.literals import Box, read_box, read_number
-from geocloud.features.params import box_clause, parse_bbox
-from geocloud.features.request import read_question
-from geocloud.grids.columns import must_have_points
+from geocloud.features.params import parse_bbox
 from geocloud.grids.dggs import Dggs, Zones, find, too_many
-from geocloud.grids.h3cells import PointStore, reach_degrees
 from geocloud.ogc import dggs as documents
 from geocloud.ogc.context import Context
+from geocloud.overlay.by import must_have_geometry
+from geocloud.overlay.measures import read_measures
 from geocloud.web.answer import Answer, etag_of, is_match
 from geocloud.web.ask import Ask
 from geocloud.web.dggs_ask import CHOICE, ZONE_LIST, depths, flag, number, once, whole_level
+from geocloud.web.dggs_figures import COUNT, figures_of, spread
 from geocloud.web.items import said_in, validator
 from geocloud.web.service import Service
 
@@ -62,7 +62,7 @@ async def _zone(service: Service, ask: Ask, params: dict[str, str]) -> Answer:
 
 
 async def _zones(service: Service, ask: Ask, params: dict[str, str]) -> Answer:
-    """Zones of a box or of a zone; of a layer, those that points of it lie in."""
+    """Zones of a box or of a zone; of a layer, those that something of it lies in."""
     file_format = _format(ask)
     layer, dggs = _layer(service, params), find(params["dggs"])
     ctx, web = service.context(ask), service.settings.web
@@ -80,14 +80,13 @@ async def _zones(service: Service, ask: Ask, params: dict[str, str]) -> Answer:
         level = await asyncio.to_thread(_fitting, dggs, boxes or _extent(ctx, layer), above)
     if above is not None and dggs.level(above) > level:
         raise _finer(dggs, above, level)
-    store = None
+    found = None
     if layer is not None:
-        store = await _points(service, ask, layer, dggs, boxes, above, level)
+        (found,) = await figures_of(service, ask, layer, dggs, COUNT, (level,), boxes, above)
 
     def work() -> Zones:
-        if store is not None:
-            zones, _ = _counts(dggs, store, level)
-            return _chosen(dggs, zones, boxes, above)
+        if found is not None:
+            return _chosen(dggs, found.zones, boxes, above)
         wanted = boxes or _extent(ctx, None)
         if above is None or boxes:
             zones = np.unique(np.concatenate([dggs.cover(_tuple(b), level, web.dggs_zones_max) for b in wanted]))
@@ -108,17 +107,19 @@ async def _zones(service: Service, ask: Ask, params: dict[str, str]) -> Answer:
             return documents.features(ctx, dggs, told[:limit], matched=len(told))
         return documents.zones(ctx, dggs, told, limit, level, compact, layer, ask.query.decode("ascii"))
 
-    return _kept(service, ask, layer, store, await asyncio.to_thread(body), file_format, etag)
+    made_at = [found.version] if found is not None else []
+    return _kept(service, ask, layer, made_at, await asyncio.to_thread(body), file_format, etag)
 
 
 async def _data(service: Service, ask: Ask, params: dict[str, str]) -> Answer:
-    """How many points of a layer lie in a zone and in its sub-zones, as DGGS-JSON or GeoJSON."""
+    """What a zone and its sub-zones hold of a layer, as DGGS-JSON or GeoJSON."""
     file_format = _format(ask)
     layer, dggs = service.catalogue.layer(params["collection"]), find(params["dggs"])
-    once(ask, ("zone-depth", *CHOICE, "f", "lang"), layer)
+    once(ask, ("zone-depth", "measure", *CHOICE, "f", "lang"), layer)
     ctx, web = service.context(ask), service.settings.web
     zone = dggs.parse(params["zone"])
-    must_have_points(layer)
+    must_have_geometry(layer)
+    measures = read_measures(ask.parameter("measure"), layer)
     etag = validator(service, ask, layer, file_format, ctx.language)
     if ask.if_none_match and is_match(ask.if_none_match, etag.encode()):
         return Answer(b"", "", 304, etag=etag)
@@ -126,55 +127,45 @@ async def _data(service: Service, ask: Ask, params: dict[str, str]) -> Answer:
     wanted = depths(ask, dggs, own)
     if sum(dggs.count_within(zone, own + d) for d in wanted) > web.dggs_zones_max:
         raise too_many(web.dggs_zones_max, own + max(wanted))
-    store = await _points(service, ask, layer, dggs, (), zone, own + max(wanted))
+    levels = [own + d for d in wanted]
+    found = await figures_of(service, ask, layer, dggs, measures, levels, zone=zone)
 
     def body() -> bytes:
-        values: list[tuple[int, Zones, Any]] = []
-        for d in wanted:
-            sub = dggs.within(zone, own + d)
-            zones, count = _counts(dggs, store, own + d)
-            at = np.searchsorted(zones, sub)
-            hit = at < len(zones)
-            hit[hit] = zones[at[hit]] == sub[hit]
-            counts = np.zeros(len(sub), np.int64)
-            counts[hit] = count[at[hit]]
-            values.append((d, sub, counts))
         if file_format == "geojson":
-            _, sub, counts = values[-1]
-            some = counts > 0
-            return documents.features(ctx, dggs, sub[some], counts[some])
-        return documents.data(ctx, dggs, zone, values, layer)
+            last = found[-1].only(np.isin(found[-1].zones, dggs.within(zone, levels[-1])))
+            return documents.features(ctx, dggs, last.zones, last.figures)
+        values = [(d, spread(f, dggs.within(zone, own + d))) for d, f in zip(wanted, found, strict=True)]
+        return documents.data(ctx, dggs, zone, values, layer, measures)
 
-    return _kept(service, ask, layer, store, await asyncio.to_thread(body), file_format, etag)
+    made_at = [f.version for f in found]
+    return _kept(service, ask, layer, made_at, await asyncio.to_thread(body), file_format, etag)
 
 
 async def _box_data(service: Service, ask: Ask, params: dict[str, str]) -> Answer:
-    """How many points of a layer lie in each zone of a level, within a box or all; empty zones are left out."""
+    """What each zone of a level holds of a layer, within a box or all; empty zones are left out."""
     file_format = _format(ask)
     layer, dggs = service.catalogue.layer(params["collection"]), find(params["dggs"])
-    once(ask, ("zone-level", "bbox", *CHOICE, "f", "lang"), layer)
+    once(ask, ("zone-level", "bbox", "measure", *CHOICE, "f", "lang"), layer)
     ctx, web = service.context(ask), service.settings.web
-    must_have_points(layer)
+    must_have_geometry(layer)
+    measures = read_measures(ask.parameter("measure"), layer)
     etag = validator(service, ask, layer, file_format, ctx.language)
     if ask.if_none_match and is_match(ask.if_none_match, etag.encode()):
         return Answer(b"", "", 304, etag=etag)
     boxes, level = _boxes(ask, layer), whole_level(ask, dggs)
     if level is None:
         level = await asyncio.to_thread(_fitting, dggs, boxes or _extent(ctx, layer), None)
-    store = await _points(service, ask, layer, dggs, boxes, None, level)
+    (found,) = await figures_of(service, ask, layer, dggs, measures, (level,), boxes)
 
     def body() -> bytes:
-        zones, count = _counts(dggs, store, level)
-        if boxes:
-            kept = _met(dggs, zones, boxes)
-            zones, count = zones[kept], count[kept]
-        if len(zones) > web.dggs_zones_max:
+        told = found.only(_met(dggs, found.zones, boxes)) if boxes else found
+        if len(told.zones) > web.dggs_zones_max:
             raise too_many(web.dggs_zones_max, level)
         if file_format == "geojson":
-            return documents.features(ctx, dggs, zones, count)
-        return documents.box_data(ctx, dggs, level, zones, count, layer, len(store.fid) - store.placed)
+            return documents.features(ctx, dggs, told.zones, told.figures)
+        return documents.box_data(ctx, dggs, level, told.zones, told.figures, layer, measures, found.nowhere)
 
-    return _kept(service, ask, layer, store, await asyncio.to_thread(body), file_format, etag)
+    return _kept(service, ask, layer, [found.version], await asyncio.to_thread(body), file_format, etag)
 
 
 def _format(ask: Ask) -> str:
@@ -187,11 +178,11 @@ def _format(ask: Ask) -> str:
 
 
 def _layer(service: Service, params: dict[str, str]) -> Layer | None:
-    """The point layer of a path, None for the grids themselves."""
+    """The layer of a path, None for the grids themselves."""
     if "collection" not in params:
         return None
     layer = service.catalogue.layer(params["collection"])
-    must_have_points(layer)
+    must_have_geometry(layer)
     return layer
 
 
@@ -203,13 +194,14 @@ def _said(service: Service, ask: Ask, body: bytes, media_type: str = _JSON) -> A
 
 
 def _kept(
-    service: Service, ask: Ask, layer: Layer | None, store: PointStore | None, body: bytes, kind: str, etag: str | None
+    service: Service, ask: Ask, layer: Layer | None, made_at: Sequence[int], body: bytes, kind: str, etag: str | None
 ) -> Answer:
+    """An answer of a layer at its version; `made_at` are those that its parts were read at."""
     media_type = _GEOJSON if kind == "geojson" else _JSON
-    if layer is None or store is None or etag is None:
+    if layer is None or etag is None:
         return _said(service, ask, body, media_type)
     headers = [said_in(service.context(ask))]
-    if store.version != layer.state.version:
+    if any(version != layer.state.version for version in made_at):
         # Written a moment ago: true, but of a version whose notice has not come yet, so nothing to keep.
         return Answer(body, media_type, headers=headers, etag=etag_of(body))
     return Answer(body, media_type, headers=headers, etag=etag, token=layer)
@@ -255,61 +247,6 @@ def _fitting(dggs: Dggs, boxes: Sequence[Box], above: int | None) -> int:
             break
         found = level
     return found
-
-
-async def _points(
-    service: Service, ask: Ask, layer: Layer, dggs: Dggs, boxes: Sequence[Box], zone: int | None, level: int
-) -> PointStore:
-    """The points that zones of these boxes or below this zone can hold, or all where those are at hand."""
-    columns = service.points
-    own = (*ZONE_LIST, "zone-depth", "f", "lang")
-    chosen = [(k, v) for k, v in ask.pairs if k not in own]
-    if not chosen and not layer.state.timed and layer.state.row_count <= columns.points_max:
-        return await columns.get(layer)
-    query = read_question(chosen, layer, "json", service.settings.web, service.tokens).query
-    binder = Binder()
-    binder.args.extend(query.args)
-    around = [_wider(dggs, b, level) for b in boxes]
-    if zone is not None and not boxes:
-        around = [Box(*dggs.reach(zone))]
-    near = " OR ".join(box_clause(binder, layer, box) for box in around)
-    where = " AND ".join(f"({part})" for part in (query.where, near) if part)
-    return await columns.read(layer, query.relation, where, binder.args)
-
-
-def _wider(dggs: Dggs, box: Box, level: int) -> Box:
-    """A box with the whole of every zone that meets it."""
-    if dggs.id == "h3":
-        lon, lat = reach_degrees(level, max(abs(box.south), abs(box.north)))
-        lon, lat = 2 * lon, 2 * lat
-        if lon < 180 and box.west - lon >= -180 and box.east + lon <= 180:
-            return Box(box.west - lon, max(-90, box.south - lat), box.east + lon, min(90, box.north + lat))
-        return Box(-180, max(-90, box.south - lat), 180, min(90, box.north + lat))
-    ends = [dggs.reach(int(z)) for z in _corners(dggs, box, level)]
-    if not ends:
-        return box
-    low, high = np.min(ends, axis=0), np.max(ends, axis=0)
-    return Box(
-        min(box.west, float(low[0])), min(box.south, float(low[1])), max(box.east, float(high[2])),
-        max(box.north, float(high[3])),
-    )  # fmt: skip
-
-
-def _corners(dggs: Dggs, box: Box, level: int) -> Zones:
-    x = np.array([box.west, box.east, box.west, box.east])
-    y = np.array([box.south, box.north, box.north, box.south])
-    found = dggs.of_points(x, y, level)
-    return found[found > -1]
-
-
-def _counts(dggs: Dggs, store: PointStore, level: int) -> tuple[Zones, Any]:
-    """Zones with points, ascending, and how many there are in each."""
-    if dggs.id == "h3":
-        found = store.level(level)
-        return found.cells, found.totals
-    first = len(store.cell) - store.placed
-    zones, count = np.unique(dggs.of_points(store.lon[first:], store.lat[first:], level), return_counts=True)
-    return zones[zones >= 0], count[zones >= 0]
 
 
 def _met(dggs: Dggs, zones: Zones, boxes: Sequence[Box]) -> Any:

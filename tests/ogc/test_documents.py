@@ -80,7 +80,7 @@ def test_every_collection_link_of_ours_leads_to_a_path_of_the_api(context):
         "/collections/{collectionId}",
         *(
             f"/collections/{{collectionId}}/{n}"
-            for n in ("items", "queryables", "sortables", "schema", "tiles", "aggregate", "stamps", "changes")
+            for n in ("items", "queryables", "sortables", "schema", "tiles", "aggregate", "stamps", "changes", "dggs")
         ),
     }
     assert {templated(href) for href in ours} <= paths
