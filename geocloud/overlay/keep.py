@@ -186,14 +186,14 @@ def stamp_written(cur: Any, layer_id: str) -> Outcome:
         return Outcome(layer_id, "later")
     layer, zonings = _read(cur, layer_id)
     at = _value(cur, "SELECT clock_timestamp()::text", {})
-    if not any(z.layer_version is not None for z in zonings):
-        older = f"SELECT EXISTS (SELECT FROM {table(layer_id)} WHERE sys_from < %(stamp)s)"
-        if _value(cur, older, {"stamp": layer.stamp}):
-            return Outcome(layer_id, "later")
+    older = f"SELECT EXISTS (SELECT FROM {table(layer_id)} WHERE sys_from < %(stamp)s)"
+    if not _value(cur, older, {"stamp": layer.stamp}):
         cur.execute(f"DELETE FROM {stamp_table(layer_id)}")
         count = _all(cur, layer_id, layer, ZoneShelf().get(cur, zonings, at), at, lambda _: None)
         _put_states(cur, layer_id, layer, zonings, at)
         return Outcome(layer_id, "whole", count, 0, time.monotonic() - began)
+    if not any(z.layer_version is not None for z in zonings):
+        return Outcome(layer_id, "later")
     # By a zoning that has moved, or by which nothing was stamped yet, more features are behind; that stays so.
     kept = [z for z in zonings if z.layer_version is not None and not z.moved]
     late = [z for z in zonings if z.layer_version is not None and z.moved]

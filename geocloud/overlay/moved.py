@@ -14,7 +14,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from geocloud.overlay.times import now, then, touched
+from geocloud.overlay.times import by_index, near_now, now, then, touched
 from geocloud.overlay.zonings import ZONINGS
 
 __all__ = ["Moved", "features_near", "moved_area"]
@@ -23,6 +23,9 @@ __all__ = ["Moved", "features_near", "moved_area"]
 _ZONES_MAX, _SHARE_MAX = 2_000, 0.5
 # A degree is some 100 km: what rounding could lose at the edge of a difference is within a centimetre.
 _MARGIN = 1e-7
+# Corners of a piece of the difference.
+_CORNERS = 16
+_MEETS = "r.geom OPERATOR(public.&&) s.area AND public.ST_Intersects(s.area, r.geom)"
 
 
 @dataclass(frozen=True)
@@ -62,12 +65,16 @@ def features_near(cur: Any, layer_id: str, moved: Moved, times: dict[str, Any]) 
     """Numbers of a layer's features that meet the difference."""
     if not len(moved.parts):
         return []
-    cur.execute(
-        "SELECT DISTINCT r.fid FROM (SELECT public.ST_GeomFromWKB(b, 4490) AS area FROM unnest(%(parts)s::bytea[]) b) "
-        f"p, {now(layer_id)} r WHERE r.geom OPERATOR(public.&&) p.area AND public.ST_Intersects(p.area, r.geom)",
-        times | {"parts": [bytes(b) for b in shapely.to_wkb(moved.parts)]},
+    # A strip along a border has a box as large as the zone, so it is cut up; and how few features lie in a piece is not
+    # known to the planner, who would read all of them for each.
+    pieces = (
+        "SELECT public.ST_Subdivide(public.ST_GeomFromWKB(b, 4490), %(corners)s) AS area "
+        "FROM unnest(%(parts)s::bytea[]) b"
     )
-    return [r[0] for r in cur.fetchall()]
+    bound = {"parts": [bytes(b) for b in shapely.to_wkb(moved.parts)], "corners": _CORNERS}
+    with by_index(cur):
+        cur.execute(near_now(layer_id, pieces, _MEETS), times | bound)
+        return [r[0] for r in cur.fetchall()]
 
 
 def _difference(was: bytes | None, has: bytes | None) -> Any:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from geocloud.ingest.stage import HEADER, TRAILER, Stream, encode
 from geocloud.overlay.stamp import Stamps, stamp_points, stamp_shapes
-from geocloud.overlay.times import now
+from geocloud.overlay.times import by_index, near_now, now
 from geocloud.overlay.zones import Zones
 from geocloud.overlay.zonings import COLUMNS, ZONINGS, stamp_table
 
@@ -80,13 +80,14 @@ def read_zones(cur: Any, name: str, at: Any, near: NDArray[Any] | None = None) -
         return Zones.of(*_shapes(cur.fetchall()))
     known = near[(shapely.get_type_id(near) >= 0) & ~shapely.is_empty(near)]
     boxes = shapely.box(*(shapely.bounds(known).T if len(known) <= _BOXES else shapely.total_bounds(known)))
-    cur.execute(
-        f"SELECT z.fid, public.ST_AsBinary(z.geom) FROM {relation} z WHERE {areal} AND z.fid IN ("
-        f"SELECT n.fid FROM unnest(%(boxes)s::bytea[]) b, {relation} n "
-        "WHERE n.geom OPERATOR(public.&&) public.ST_GeomFromWKB(b, 4490))",
-        {"at": at, "boxes": [bytes(b) for b in np.atleast_1d(shapely.to_wkb(boxes))]},
-    )
-    return Zones.of(*_shapes(cur.fetchall()))
+    given = "SELECT public.ST_GeomFromWKB(b, 4490) AS box FROM unnest(%(boxes)s::bytea[]) b"
+    met = near_now(ZONINGS[name].layer, given, "r.geom OPERATOR(public.&&) s.box")
+    with by_index(cur):
+        cur.execute(
+            f"SELECT z.fid, public.ST_AsBinary(z.geom) FROM {relation} z WHERE {areal} AND z.fid = ANY (ARRAY({met}))",
+            {"at": at, "boxes": [bytes(b) for b in np.atleast_1d(shapely.to_wkb(boxes))]},
+        )
+        return Zones.of(*_shapes(cur.fetchall()))
 
 
 def write_stamps(cur: Any, layer_id: str, stamps: Stamps) -> None:

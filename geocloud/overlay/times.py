@@ -6,13 +6,25 @@ All take values by name: `at`, the valid time; `believed`, the moment of belief 
 
 from __future__ import annotations
 
-__all__ = ["next_boundary", "now", "plain_now", "table", "then", "touched"]
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+__all__ = ["by_index", "near_now", "next_boundary", "now", "plain_now", "table", "then", "touched"]
 
 
 def table(layer_id: str) -> str:
     """Quoted name of a layer's table."""
     theme, name = layer_id.split(".")
     return f'"{theme}"."{name}"'
+
+
+@contextmanager
+def by_index(cur: Any) -> Iterator[None]:
+    """Joins of the block go by indexes, where the planner cannot know how few rows meet."""
+    cur.execute("SET LOCAL enable_seqscan = off")
+    yield
+    cur.execute("SET LOCAL enable_seqscan = on")
 
 
 def _past(layer_id: str) -> str:
@@ -30,6 +42,19 @@ def now(layer_id: str) -> str:
         f"(SELECT fid, geom FROM {table(layer_id)} WHERE valid_from <= %(at)s AND valid_to > %(at)s UNION ALL "
         f"SELECT fid, geom FROM {_past(layer_id)} WHERE sys_to = 'infinity' AND valid_from <= %(at)s "
         "AND valid_to > %(at)s)"
+    )
+
+
+def near_now(layer_id: str, shapes: str, condition: str) -> str:
+    """Numbers of the rows `r` valid at `at` that meet a condition with one of `shapes` (SQL of rows `s`).
+
+    Each of the two tables is joined by itself: the planner does not take a join into both parts of a UNION.
+    """
+    held = "r.valid_from <= %(at)s AND r.valid_to > %(at)s"
+    return (
+        f"WITH s AS MATERIALIZED ({shapes}) "
+        f"SELECT r.fid FROM s JOIN {table(layer_id)} r ON {condition} WHERE {held} UNION "
+        f"SELECT r.fid FROM s JOIN {_past(layer_id)} r ON {condition} WHERE r.sys_to = 'infinity' AND {held}"
     )
 
 

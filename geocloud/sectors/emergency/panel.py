@@ -82,7 +82,7 @@ _ALLOCATE = Function(
 )  # fmt: skip
 _SITREP = Function(
     "sitrep",
-    asks=(Ask("incident", layer=INCIDENTS, field="code"), Ask("at"), Ask("language")),
+    asks=(Ask("incident", layer=INCIDENTS, field="code"), Ask("at", pick="instant"), Ask("language")),
     layers=(INCIDENTS,),
     rows="report/log",
     columns=(
@@ -96,6 +96,7 @@ _SITREP = Function(
         Column("report/casualties/evacuated", Text(zh="已转移", en="Evacuated"), "count"),
         Column("report/at", Text(zh="截至", en="As of"), "time"),
     ),
+    example={"incident": "E37150000001"},
 )  # fmt: skip
 
 PANEL = Panel(Text(zh="应急管理", en="Emergency"), (_CIRCLE, _DISPATCH, _ALLOCATE, _SITREP))

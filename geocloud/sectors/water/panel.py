@@ -135,6 +135,7 @@ _FLOOD = Function(
         Column("flood/level/datum", Text(zh="水位基面", en="Datum")),
         Column("flood/limits/cut_by_radius", Text(zh="被半径截断", en="Cut by the radius"), "yes_no"),
     ),
+    example={"raster": "demo_dem", "station": "99900005", "datetime": _STORM, "radius_m": 8_000},
 )  # fmt: skip
 
 PANEL = Panel(Text(zh="智慧水利", en="Water"), (_STATUS, _SUM, _TRACE, _FLOOD))

@@ -52,6 +52,7 @@ export const ICONS = {
   north: "M12 3l5 16-5-4-5 4z",
   filter: "M4 5h16l-6 8v6l-4-2v-4z",
   table: "M4 5h16v14H4zM4 10h16M4 14.5h16M10 10v9",
+  sum: "M4 4h7v7H4zM13 4h7v7h-7zM4 13h7v7H4zM13 16.5h7M16.5 13v7",
   target: "M12 8a4 4 0 100 8 4 4 0 000-8zM12 2v4M12 18v4M2 12h4M18 12h4",
   layers: "M12 3l9 5-9 5-9-5zM3 13l9 5 9-5",
   up: "M6 15l6-6 6 6",

@@ -12,6 +12,8 @@ export function installStrip(app) {
   const box = /** @type {HTMLElement} */ (document.getElementById("strip"));
   /** @type {Map<string, {tool: Tool, button: HTMLButtonElement}>} */
   const tools = new Map();
+  /** @type {((event: any) => boolean)[]} */
+  const keepers = [];
   /** @type {string | null} */
   let active = null;
 
@@ -56,8 +58,10 @@ export function installStrip(app) {
     off: () => turn(null),
     takesClicks: (event) => {
       const tool = active === null ? null : tools.get(active)?.tool;
-      return Boolean(tool && (tool.clicks !== false || (event && tool.claims?.(event))));
+      return Boolean(tool && (tool.clicks !== false || (event && tool.claims?.(event)))) || app.strip.kept(event);
     },
+    keep: (fn) => { keepers.push(fn); },
+    kept: (event) => Boolean(event) && keepers.some((fn) => fn(event)),
   };
   app.on("lang", () => tools.forEach(name));
   installZooms(app);

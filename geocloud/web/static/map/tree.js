@@ -234,6 +234,7 @@ class Row {
       h("div", { class: "actions" },
         button(ICONS.filter, t("筛选", "Filter"), toggleFilter),
         button(ICONS.table, t("表格", "Table"), () => this.#openTable()),
+        layer.count !== 0 && button(ICONS.sum, t("统计", "Sums"), () => this.#sum()),
         layer.extent && button(ICONS.target, t("缩放至", "Zoom to"), () => view.fit(/** @type {any} */ (layer.extent))),
         view.movable(layer.id) && button(ICONS.up, t("上移", "Raise"), () => this.#move(1)),
         view.movable(layer.id) && button(ICONS.down, t("下移", "Lower"), () => this.#move(-1))),
@@ -285,6 +286,12 @@ class Row {
   #openTable() {
     if (!this.#app.visible().includes(this.#layer.id)) this.#app.view.show(this.#layer.id, true);
     this.#app.state.set("table", this.#layer.id);
+  }
+
+  /** Sums by areas: the same areas and measure go on with another layer. */
+  #sum() {
+    const [, by = "", measure = ""] = (this.#app.state.get("sum") ?? "").split("/");
+    this.#app.state.set("sum", [this.#layer.id, by, measure].join("/"));
   }
 
   /** @param {1 | -1} by */

@@ -67,7 +67,8 @@
  * @property {(event: "ready" | "lang" | "theme" | "layers" | "select" | "time" | "refresh" | "panel" | "readings", fn: (data: any) => void) => () => void} on
  * @property {(event: string, data?: any) => void} emit
  * @property {() => string[]} visible Ids of visible layers in drawing order, the lowest first.
- * @property {{add: (tool: Tool) => {on: () => void, off: () => void, button: HTMLButtonElement}, active: () => string | null, off: () => void, takesClicks: (event?: any) => boolean}} strip
+ * @property {{add: (tool: Tool) => {on: () => void, off: () => void, button: HTMLButtonElement}, active: () => string | null, off: () => void, takesClicks: (event?: any) => boolean, keep: (fn: (event: any) => boolean) => void, kept: (event?: any) => boolean}} strip
+ *   `keep` is for what is drawn by no tool of the strip and keeps clicks on it.
  * @property {{show: (card: {id: string, title: string, body: HTMLElement, last?: boolean, onclose?: () => void}) => void, close: (id?: string) => void}} inspector
  * @property {{search: HTMLElement, timebar: HTMLElement, print: HTMLElement}} slots
  * @property {(text: string) => void} announce Says a text to screen readers.

@@ -257,7 +257,12 @@ export class MapView {
   #withExtras(before, after) {
     const ours = (/** @type {string} */ id) => id.startsWith(TOOL_PREFIX);
     const sources = Object.entries(before?.sources ?? {}).filter(([id]) => ours(id));
-    const layers = (before?.layers ?? []).filter((/** @type {any} */ x) => ours(x.id));
+    const kept = (before?.layers ?? []).filter((/** @type {any} */ x) => ours(x.id));
+    // What lies below words, which stay readable above it.
+    const under = kept.filter((/** @type {any} */ x) => x.metadata?.["geocloud:under"] === "words");
+    const layers = kept.filter((/** @type {any} */ x) => !under.includes(x));
+    const words = after.layers.findIndex((/** @type {any} */ x) => x.type === "symbol");
+    const place = words < 0 ? after.layers.length : words;
     // What a file gave stands in the style on screen in place of its address; it is not to be fetched at every change.
     for (const [id, source] of Object.entries(after.sources)) {
       if (source.type !== "geojson" || typeof source.data !== "string") continue;
@@ -283,7 +288,7 @@ export class MapView {
       ...after,
       sources: { ...after.sources, [SELECTION]: { type: "geojson", data: this.#selected },
         ...Object.fromEntries(sources) },
-      layers: [...after.layers, ...selection, ...layers],
+      layers: [...after.layers.slice(0, place), ...under, ...after.layers.slice(place), ...selection, ...layers],
     };
   }
 

@@ -55,7 +55,7 @@ export function installWho(app) {
   }
 
   app.map.on("click", (/** @type {any} */ event) => {
-    if (app.strip.takesClicks() || event.defaultPrevented) return;
+    if (app.strip.takesClicks() || app.strip.kept(event) || event.defaultPrevented) return;
     const side = app.split?.at(event.point.x);
     place = { lng: event.lngLat.lng, lat: event.lngLat.lat, date: side?.date ?? null };
     ask();
