@@ -88,7 +88,7 @@ def test_known_free_first_then_old_then_unknown_then_full(run: Run) -> None:
         "old": ("stale", 40, []), "none": ("unknown", None, []), "unsized": ("unknown", None, []),
         "negative": ("doubtful", None, ["below"]), "too many": ("doubtful", None, ["above_spaces"]),
     }  # fmt: skip
-    assert abs(by["old"]["age_s"] - 180 * 60) < 120 and by["none"]["age_s"] is None
+    assert 0 <= by["old"]["age_s"] - 180 * 60 < 1800 and by["none"]["age_s"] is None
     assert by["free"]["price_yuan"] == 3 and by["full"]["price_yuan"] == 0 and by["none"]["price_yuan"] is None
     assert found["left_out"]["closed"] == 1 + (by.get("night") is None)
     for code, p in by.items():
