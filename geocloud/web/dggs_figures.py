@@ -4,6 +4,7 @@ adds it up, of the features that reach the zones asked for."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -71,7 +72,8 @@ async def figures_of(
         around = (Box(*dggs.reach(zone)),)
     if layer.spec.geometry == "point" and measures == COUNT:
         store = await _points(service, layer, chosen, around)
-        return [_counted(dggs, store, level) for level in levels]
+        # A million points take a second, and others ask meanwhile.
+        return await asyncio.to_thread(lambda: [_counted(dggs, store, level) for level in levels])
     question = read_question(chosen, layer, "json", service.settings.web, service.tokens)
     moment = read_moment(ask.parameter("datetime"), ask.parameter("asof"))
     query, key = _near(question.query, around), f"{question.key} {around!r}"
