@@ -6,6 +6,7 @@ An area is in every tile it reaches, cut at the tile's edge, with the figures of
 
 from __future__ import annotations
 
+import asyncio
 import math
 from typing import Any
 
@@ -27,26 +28,33 @@ _LATITUDE_MAX = 85.0511287798066
 
 async def zone_tile(conn: Any, name: str, tile: Tile, found: Result, settings: TileSettings) -> bytes:
     """The bytes of a tile, empty where no area reaches it; TooLarge past the limits of tiles."""
-    zones = found.zones
-    west, south, east, north = tile.lonlat(BUFFER / EXTENT)
-    if not len(zones):
+    if not len(found.zones):
         return b""
-    bounds = shapely.bounds(zones.shapes)
-    (near,) = np.nonzero(
-        (bounds[:, 0] <= east) & (bounds[:, 2] >= west) & (bounds[:, 1] <= north) & (bounds[:, 3] >= south)
-    )
+    unit = (tile.east - tile.west) / EXTENT
+    near, shapes = await asyncio.to_thread(_drawn, tile, found, settings.tile_features_max, unit)
     if not len(near):
         return b""
-    if len(near) > settings.tile_features_max:
-        raise _too_large(settings.tile_features_max, "areas", "个分区")
-    unit = (tile.east - tile.west) / EXTENT
-    shapes = shapely.simplify(_projected(tile, zones.shapes[near]), unit / 2)
     data = await _encoded(conn, name, tile, found, near, shapes)
     if len(data) > settings.tile_bytes_max:
-        data = await _encoded(conn, name, tile, found, near, shapely.simplify(shapes, 4 * unit))
+        data = await _encoded(
+            conn, name, tile, found, near, await asyncio.to_thread(shapely.simplify, shapes, 4 * unit)
+        )
         if len(data) > settings.tile_bytes_max:
             raise _too_large(settings.tile_bytes_max, "bytes", "字节")
     return data
+
+
+def _drawn(tile: Tile, found: Result, most: int, unit: float) -> tuple[Any, Any]:
+    """Places of the areas that a tile may show, and their outlines as fine as it shows them."""
+    west, south, east, north = tile.lonlat(BUFFER / EXTENT)
+    shapes = found.zones.shapes
+    bounds = shapely.bounds(shapes)
+    (near,) = np.nonzero(
+        (bounds[:, 0] <= east) & (bounds[:, 2] >= west) & (bounds[:, 1] <= north) & (bounds[:, 3] >= south)
+    )
+    if len(near) > most:
+        raise _too_large(most, "areas", "个分区")
+    return near, shapely.simplify(_projected(tile, shapes[near]), unit / 2)
 
 
 async def _encoded(conn: Any, name: str, tile: Tile, found: Result, near: Any, shapes: Any) -> bytes:
