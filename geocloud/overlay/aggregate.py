@@ -89,7 +89,7 @@ class Result:
 
 @dataclass(frozen=True)
 class _Located:
-    """The exact way's piece: areas and who is where."""
+    """The exact way's piece: who is where, and the very areas that the numbers in it are of."""
 
     zones: Zones
     found: Assignment
@@ -154,9 +154,6 @@ class Overlay:
             columns, _ = await asyncio.gather(self._columns(asked, fields), self.zones(asked.by, asked.moment))
         key = ("located", *self._key(asked), columns.version)
         located: _Located = await self.pieces.get(key, lambda: self._locate(asked, columns))
-        if located.zones.by.layer is not None:
-            # Areas of many questions are one piece.
-            located = replace(located, zones=await self.zones(asked.by, asked.moment))
 
         def work() -> Result:
             sized = any(m.kind in ("length", "area") for m in asked.measures)
