@@ -50,7 +50,8 @@ def cells_in_plane(lon: Floats, lat: Floats, resolution: int) -> tuple[Indexes, 
         face = _faces(lon, lat, good)
         for number in np.unique(face[good]).tolist():
             (at,) = np.nonzero(good & (face == number))
-            if len(at) < _FEW:
+            # Between two faces there is no plane to look at.
+            if number < 0 or len(at) < _FEW:
                 continue
             found, above, sure = _on_face(number, lon[at], lat[at], resolution)
             fine[at], coarse[at] = found, above
