@@ -16,8 +16,7 @@ __all__ = ["sector_list"]
 def sector_list(ctx: Context, sectors: Iterable[Sector]) -> Document:
     """Sectors that can be read, each with its layers that are published here and its functions, in both languages.
 
-    `declared` is false where the panel was made from the processes alone. Paths of columns and figures are as their
-    sector wrote them; only what is not the default is told.
+    Paths of columns and figures are as their sector wrote them; only what is not the default is told.
     """
     return {
         "sectors": [_sector(ctx, s) for s in sectors if s.error is None],
