@@ -188,8 +188,8 @@ def _versions(ctx: Context, document: Document, view: _View, extra: Content) -> 
             }
         )
         before = feature
-    newest = document["features"][-1] if document["features"] else {"id": extra["fid"]}
-    return {**_of_layer(ctx, layer), "rows": rows, "fid": extra["fid"], "label": _label(layer, newest)}
+    newest = before or {"id": extra["fid"]}
+    return {**_of_layer(ctx, layer), "rows": rows, "fid": newest["id"], "label": _label(layer, newest)}
 
 
 def _told(ctx: Context, text: str | None) -> str:
