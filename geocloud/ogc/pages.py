@@ -165,6 +165,8 @@ def _versions(ctx: Context, document: Document, view: _View, extra: Content) -> 
     layer = ctx.catalogue.layer(extra["collection"])
     fields = {f.name: f for f in layer.spec.visible_fields}
     rows, before = [], None
+    # What came before a page that is not the first is not known here.
+    later = view.get("offset").strip("0") != ""
     for feature in document["features"]:
         said = feature["version"]
         changed: list[str] = []
@@ -181,13 +183,13 @@ def _versions(ctx: Context, document: Document, view: _View, extra: Content) -> 
                 "known": _told(ctx, said["knownFrom"]),
                 "given_up": said["knownTo"] and _told(ctx, said["knownTo"]),
                 "by": said["by"] or "",
-                "what": ctx.say("、", ", ").join(changed),
-                "first": before is None,
+                "what": "—" if before is None and later else ctx.say("、", ", ").join(changed),
+                "first": before is None and not later,
             }
         )
         before = feature
-    first = document["features"][0]
-    return {**_of_layer(ctx, layer), "rows": rows, "fid": first["id"], "label": _label(layer, document["features"][-1])}
+    newest = before or {"id": extra["fid"]}
+    return {**_of_layer(ctx, layer), "rows": rows, "fid": newest["id"], "label": _label(layer, newest)}
 
 
 def _told(ctx: Context, text: str | None) -> str:

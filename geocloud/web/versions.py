@@ -189,7 +189,8 @@ def _answer(ask: Ask, ctx: Context, layer: Layer, page: str, body: bytes, file_f
         return Answer(b"", "", 304, etag=etag)
     if file_format == "html":
         document = orjson.loads(body)
-        text = render(page, ctx, document, path=ask.path, query=ask.pairs, collection=layer.id)
+        fid = ask.path.split("/items/")[1].split("/")[0]
+        text = render(page, ctx, document, path=ask.path, query=ask.pairs, collection=layer.id, fid=fid)
         return Answer(text.encode(), HTML, headers=headers, etag=etag)
     return Answer(body, GEOJSON, headers=headers, etag=etag)
 

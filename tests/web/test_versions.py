@@ -215,3 +215,10 @@ def test_pages_show_the_life(edit: httpx.Client, lived: int, lang: str) -> None:
     assert ("位置或图形" if lang == "zh" else "place or shape") in page
     item = edit.get(f"{ITEMS}/{lived}?f=html&lang={lang}").text
     assert f"/items/{lived}/versions?f=html" in item
+
+
+def test_pages_of_versions_go_on_and_end(edit: httpx.Client, lived: int) -> None:
+    later = edit.get(f"{ITEMS}/{lived}/versions?f=html&lang=en&offset=1")
+    assert later.status_code == 200 and later.text.count("<tr>") == 3 and ">the earliest<" not in later.text
+    past = edit.get(f"{ITEMS}/{lived}/versions?f=html&lang=en&offset=500")
+    assert past.status_code == 200 and "no versions this far on" in past.text and f"/items/{lived}" in past.text
