@@ -58,6 +58,8 @@ BAD: list[tuple[Any, str]] = [
     ({"kind": "vacancy", "ParkID": "L1", "Time": AT, "FreeSpaces": True}, "not-a-number"),
     ({"kind": "vacancy", "ParkID": "L1", "Time": AT, "FreeSpaces": 1e300}, "not-a-number"),
     ({"kind": "vacancy", "ParkID": "L1", "Time": AT, "FreeSpaces": "9" * 400}, "not-a-number"),
+    ({"kind": "vacancy", "ParkID": "L1", "Time": AT, "FreeSpaces": "9" * 5_000}, "not-a-number"),
+    ({"kind": "vacancy", "ParkID": "L1", "Time": AT, "FreeSpaces": "--5"}, "not-a-number"),
     ({"kind": "space_state", "SpaceID": "B1", "Time": AT, "State": 2}, "not-a-number"),
     ({"kind": "space_state", "SpaceID": "B1", "Time": AT, "State": {}}, "not-a-number"),
     ({"kind": "vacancy", "Time": AT, "FreeSpaces": 1}, "no-datastream"),

@@ -285,6 +285,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"point": None, "datum": None, "station": "LOST0000"}, "station"),
     ({"point": None, "datum": None, "station": "MUTE0000"}, "station"),
     ({"point": None, "datum": None, "station": "DARK0000", "datetime": NOW.isoformat()}, "datum"),
+    ({"point": None, "datum": "1985", "station": "GOOD0000", "datetime": NOW.isoformat()}, "datum"),
 ]
 
 

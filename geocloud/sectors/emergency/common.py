@@ -16,7 +16,7 @@ import shapely
 
 from geocloud.catalogue.registry import Layer
 from geocloud.errors import InvalidParameter
-from geocloud.features.binder import Binder
+from geocloud.features.binder import Binder, quote_identifier
 from geocloud.features.literals import BEIJING
 from geocloud.features.moment import NOW, Moment
 from geocloud.geodesy.area import ellipsoid
@@ -26,7 +26,7 @@ from geocloud.sectors.culture.near import POINT_SCHEMA
 __all__ = [
     "AREA_SCHEMA", "CITY", "CLOSURES_SCHEMA", "HAZARDS", "HOSPITALS", "HYDRANTS", "INCIDENTS", "LOG", "POINT_SCHEMA",
     "RADIUS_MAX_M", "SHELTERS", "STOCK", "STORES", "TEAMS", "VILLAGES", "Origin", "beijing", "bind_shape", "code_title",
-    "is_empty", "origin_of", "relation_of", "title_of", "zone",
+    "is_empty", "origin_of", "relation_of", "shown", "title_of", "zone",
 ]  # fmt: skip
 
 INCIDENTS, LOG = "emergency.incident", "emergency.incident_log"
@@ -126,6 +126,12 @@ def zone(origin: Origin, radius_m: float) -> Any:
     flat = shapely.transform(origin.shape, lambda xy: np.column_stack(plane(xy[:, 0], xy[:, 1])))
     grown = shapely.buffer(flat, radius_m, quad_segs=_CORNERS // 4)
     return shapely.transform(grown, lambda xy: np.column_stack(plane(xy[:, 0], xy[:, 1], inverse=True)))
+
+
+def shown(layer: Layer, names: Sequence[str], of: str) -> str:
+    """SQL of fields of the table `of`, NULL for those that the layer does not have or hides."""
+    known = {f.name for f in layer.spec.visible_fields}
+    return ", ".join(f"{of}.{quote_identifier(n)}" if n in known else "NULL::text" for n in names)
 
 
 def bind_shape(binder: Binder, shape: Any) -> str:

@@ -35,6 +35,7 @@ from geocloud.sectors.emergency.common import (
     now_of,
     refuse_outside,
     relation_of,
+    shown,
 )
 
 __all__ = ["PROCESS", "Need", "resource_dispatch"]
@@ -221,7 +222,7 @@ def _stores(run: Run, target: Point, needs: Sequence[Need]) -> list[_Candidate]:
     binder = Binder()
     items = binder.bind([n.item for n in needs], "text[]")
     rows = run.rows(
-        "SELECT s.code, s.name, s.kind, s.contact, s.phone, ST_X(s.geom), ST_Y(s.geom), "
+        f"SELECT s.code, {shown(stores, ('name', 'kind', 'contact', 'phone'), 's')}, ST_X(s.geom), ST_Y(s.geom), "
         "array_agg(k.item ORDER BY k.item, k.unit), array_agg(k.unit ORDER BY k.item, k.unit), "
         "array_agg(k.quantity ORDER BY k.item, k.unit) "
         f"FROM {relation_of(binder, stores, NOW, by_place=False)} s "
@@ -252,15 +253,15 @@ def _squads(run: Run, target: Point, kinds: Sequence[str]) -> list[_Candidate]:
             todo_en=f"Some of: {', '.join(known)}.", todo_zh=f"可用:{'、'.join(known)}。",
             parameter="team_kinds", allowed=list(known),
         )  # fmt: skip
+    names = ("name", "kind", "people", "vehicles", "contact", "phone")
     binder = Binder()
     rows = run.rows(
-        "SELECT code, name, kind, people, vehicles, contact, phone, ST_X(geom), ST_Y(geom) "
+        f"SELECT code, {shown(layer, names, 't')}, ST_X(geom), ST_Y(geom) "
         f"FROM {relation_of(binder, layer, NOW, by_place=False)} t WHERE geom IS NOT NULL "
         f"AND (state IS NULL OR state <> ALL ({binder.bind(list(_STOPPED), 'text[]')}))"
         + (f" AND kind = ANY ({binder.bind(list(kinds), 'text[]')})" if kinds else ""),
         binder,
     )
-    names = ("name", "kind", "people", "vehicles", "contact", "phone")
     found = [_Candidate(TEAMS, r[0], dict(zip(names, r[1:7], strict=True)), (r[7], r[8]), 0.0, {}) for r in rows]
     return _nearest_first(target, found)
 

@@ -31,6 +31,7 @@ from geocloud.sectors.emergency.common import (
     is_empty,
     now_of,
     relation_of,
+    shown,
     title_of,
     zone,
 )
@@ -132,7 +133,7 @@ def _log(run: Run, code: str, believed: datetime, moment: Moment) -> list[dict[s
     layer = run.catalogue.layer(LOG)
     binder = Binder()
     rows = run.rows(
-        "SELECT code, at, state, text, author, source "
+        f"SELECT code, at, state, text, {shown(layer, ('author', 'source'), 'l')} "
         f"FROM {relation_of(binder, layer, moment, by_place=False)} l "
         f"WHERE incident_code = {binder.bind(code, 'text')} AND at <= {binder.bind(believed, 'timestamptz')} "
         f"ORDER BY at, code LIMIT {_LOG_MAX}",

@@ -13,6 +13,7 @@ vehicle or its driver are never read, so they are neither kept nor put aside.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -40,6 +41,7 @@ _OPEN: Final[Mapping[Any, float]] = {0: 0.0, 1: 1.0, "0": 0.0, "1": 1.0, "closed
                                      "开放": 1.0}  # fmt: skip
 _PASSAGE: Final[Mapping[Any, float]] = {"in": 1.0, "out": 0.0, "驶入": 1.0, "驶离": 0.0}
 _WHOSE = ("ParkID", "SpaceID")
+_WHOLE = re.compile(r"-?[0-9]{1,12}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +174,7 @@ def _reading(place: int, part: _Part, member: Callable[[str], Any], at: datetime
 
 
 def _number(value: Any) -> float | None:
-    if type(value) is str and value.isascii() and value.lstrip("-").isdigit():
+    if type(value) is str and _WHOLE.fullmatch(value):
         value = int(value)
     if type(value) not in (int, float) or abs(value) > 1e9 or not math.isfinite(value):
         return None

@@ -128,7 +128,8 @@ def _round(run: Run, lon: float, lat: float, metres: float) -> list[dict[str, An
     lots = run.catalogue.layer(LOTS)
     binder = Binder()
     relation = NOW.relation(binder, lots) or lots.table
-    named = ", ".join(f'"{n}"' for n in _FIELDS)
+    known = {f.name for f in lots.spec.visible_fields}
+    named = ", ".join(f'"{n}"' if n in known else "NULL" for n in _FIELDS)
     found = run.rows(
         f'SELECT fid, "code", {named}, ST_X(geom), ST_Y(geom) FROM {relation} l '
         f"WHERE {box_round(binder, 'geom', lon, lat, metres)}",

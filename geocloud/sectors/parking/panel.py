@@ -23,7 +23,7 @@ _NEAR = Function(
                       "doubtful": Text(zh="可疑", en="Doubtful"), "unknown": Text(zh="没有读数", en="No reading")},
                tones={"current": "good", "stale": "warning", "doubtful": "warning", "unknown": "unknown"}),
         Column("walk_m", Text(zh="步行", en="Walk"), "metres"),
-        Column("price_yuan", Text(zh="首小时", en="First hour"), "number", "元"),
+        Column("price_yuan", Text(zh="首小时(元)", en="First hour, yuan"), "number"),
         Column("read_at", Text(zh="读数时间", en="Read"), "time"),
         Column("spaces", Text(zh="总泊位", en="Spaces"), "count"),
         Column("open", Text(zh="开放", en="Open"), "yes_no"),

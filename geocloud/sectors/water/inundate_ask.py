@@ -88,6 +88,13 @@ def level_of(
             "in_raster_m": level,
             "datum_known": raster.about.datum is not None,
         }
+    was_read = "level_m" not in inputs and above is not None and above.name is not None
+    if was_read and told not in (None, "station") and above is not None and not Above(told).same_as(above):
+        raise invalid(
+            "datum", f"The station's level is above `{above.name}`, not above `{told[:60]}`.",
+            f"测站水位的基面是“{above.name}”,不是“{told[:60]}”。",
+            "Leave `datum` out, or send `level_m` too.", "请去掉 datum,或同时填写 level_m。",
+        )  # fmt: skip
     given = above if told is None or (told == "station" and above is not None) else Above(told)
     if given is None or (told == "station" and above is None):
         raise invalid(

@@ -5,6 +5,7 @@ import { h } from "../dom.js";
 import { button, choice, drawButtons, labelled } from "../tools/kit.js";
 import { overlayOf } from "../tools/overlay.js";
 import { Sketch } from "../tools/sketch.js";
+import { typeOf } from "./schema.js";
 
 /**
  * @typedef {import("./fields.js").Field} Field
@@ -158,9 +159,12 @@ function drawnField(given, shape) {
   show();
   // A schema that takes many polygons alone is given one of them.
   const many = schema.properties?.type?.const?.startsWith("Multi");
+  // One that takes several shapes is given a list of the one that is drawn.
+  const list = typeOf(schema) === "array" && typeOf(schema.items ?? {}) === "object";
   return { element, draws: () => on, rest, start: () => { if (!sketch.done) arm(); },
     end: () => { rest(); sketchOf(app, name, shape, () => {}); },
-    write: (value) => {
+    write: (said) => {
+      const value = list ? said?.[0] : said;
       const rings = /^Multi/.test(value?.type ?? "") ? value.coordinates[0] : value?.coordinates;
       const places = !rings ? [] : shape === "line" ? rings : rings[0].slice(0, -1);
       sketch.load(shape === "box" && places.length !== 4 ? "area" : shape, places);
@@ -168,7 +172,8 @@ function drawnField(given, shape) {
     read: () => {
       const drawn = sketch.geometry();
       if (!drawn) return undefined;
-      return many ? { type: `Multi${drawn.type}`, coordinates: [drawn.coordinates] } : drawn;
+      const one = many ? { type: `Multi${drawn.type}`, coordinates: [drawn.coordinates] } : drawn;
+      return list ? [one] : one;
     } };
 }
 
