@@ -168,7 +168,8 @@ def parse_catalogue(document: str) -> Catalogue:
 def renew_catalogue(known: Catalogue, document: str) -> Catalogue | None:
     """The answer to STANDING_SQL with the definitions that are known; None where these are of another revision."""
     raw = json.loads(document)
-    if (raw["revision"], raw["identity"]) != (known.revision, known.identity):
+    same = (raw["revision"], raw["identity"]) == (known.revision, known.identity)
+    if not same or raw["layers"].keys() != known.layers.keys():
         return None
     return replace(known, layers={i: _standing(layer, raw["layers"][i]) for i, layer in known.layers.items()})
 

@@ -121,17 +121,27 @@ def warm_catalogue(conn: psycopg2.extensions.connection) -> None:
     with conn.cursor() as cur:
         cur.execute("SELECT revision, identity FROM geocloud.catalogue_state")
         row = cur.fetchone()
-    if not _last or row != (_last[0].revision, _last[0].identity):
+    known = _last.get(_place(conn))
+    if known is None or row != (known.revision, known.identity):
         _catalogue(conn)
 
 
-# What was read last: the definitions of layers stay the same for days, reading them takes longer than many a process.
-_last: list[Catalogue] = []
+# What was read last, by database: the definitions of layers stay the same for days, and reading them takes longer than
+# many a process. Copies of a database have the same identity, so that alone does not do.
+_last: dict[tuple[str, ...], Catalogue] = {}
+
+
+def _place(conn: psycopg2.extensions.connection) -> tuple[str, ...]:
+    told = conn.info.dsn_parameters
+    return tuple(told.get(k, "") for k in ("host", "hostaddr", "port", "dbname"))
 
 
 def _catalogue(conn: psycopg2.extensions.connection) -> Catalogue:
-    _last[:] = [read_catalogue(conn, _last[0] if _last else None)]
-    return _last[0]
+    place = _place(conn)
+    found = read_catalogue(conn, _last.get(place))
+    _last.clear()
+    _last[place] = found
+    return found
 
 
 def run_process(
