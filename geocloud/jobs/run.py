@@ -116,8 +116,13 @@ def open_run(
         yield Run(settings, conn, _catalogue(conn), language, progress, writer_url)
 
 
-def warm_catalogue(conn: psycopg2.extensions.connection) -> None:
-    """Has the definitions of layers at hand for the runs of this process and of its children; by the reader role."""
+def warm_catalogue(conn: psycopg2.extensions.connection, *, anew: bool = False) -> None:
+    """Has the definitions of layers at hand for the runs of this process and of its children; by the reader role.
+
+    `anew` reads them whatever is at hand: a database may have been restored from a copy since.
+    """
+    if anew:
+        _last.clear()
     with conn.cursor() as cur:
         cur.execute("SELECT revision, identity FROM geocloud.catalogue_state")
         row = cur.fetchone()
