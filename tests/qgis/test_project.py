@@ -12,8 +12,9 @@ from geocloud.catalogue.spec import read_layers
 from tests.qgis.conftest import ROWS_MAX, City, Desk, OpenDesk
 
 LAYERS, CODES = read_layers(Path(__file__).resolve().parents[2] / "layers")
-# The demo leaves it empty, and what is empty is not in a project.
-LAYERS.pop("planning.difference_spot")
+# The demo leaves them empty, and what is empty is not in a project.
+for _found in ("planning.difference_spot", "grid.boundary_conflict"):
+    LAYERS.pop(_found)
 THEMES = sorted({spec.theme for spec in LAYERS.values()})
 COUNTY, SCHOOL, ROAD = (f"geocloud_features_{x}" for x in ("base-county", "facility-school", "base-road"))
 
