@@ -170,6 +170,7 @@ def test_database_only_then_doctor(env: Env) -> None:
         "web-port",
         "database",
         "roles",
+        "routing",
         "version",
         "migrations",
         "catalogue",
