@@ -34,7 +34,7 @@ Box = tuple[float, float, float, float]
 
 _BATCH = 10_000
 _BOXES = 16
-_PAIRS_AT_ONCE = 4_000
+_PAIRS_AT_ONCE = 10_000
 # Corners from which it pays to ask whether a shape lies within another before cutting.
 _LARGE = 120
 _POLYGON = 3
