@@ -27,9 +27,14 @@ installed_postgres() {
     printf '%s' "$found"
 }
 
-# pgRouting of the server that is used; nothing else needs it, so everything runs without it but what goes along roads.
-has_routing() { compgen -G "/usr/share/postgresql/$1/extension/pgrouting.control" >/dev/null ||
-    compgen -G "/usr/pgsql-$1/share/extension/pgrouting.control" >/dev/null; }
+# pgRouting of the server that is used, its library as well as its scripts; nothing else needs it, so everything runs
+# without it but what goes along roads.
+has_routing() {
+    { compgen -G "/usr/share/postgresql/$1/extension/pgrouting.control" &&
+        compgen -G "/usr/lib/postgresql/$1/lib/libpgrouting*.so"; } >/dev/null ||
+        { compgen -G "/usr/pgsql-$1/share/extension/pgrouting.control" &&
+            compgen -G "/usr/pgsql-$1/lib/libpgrouting*.so"; } >/dev/null
+}
 
 # A Python >= 3.11, with what `python -m venv` needs.
 find_python() {
