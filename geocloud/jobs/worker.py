@@ -174,11 +174,11 @@ class _Reader:
     def warm(self) -> None:
         """Reads the definitions where they are others than those at hand."""
         try:
-            lost = self._conn is None or self._conn.closed
-            if self._conn is None or self._conn.closed:
+            anew = self._conn is None or bool(self._conn.closed)
+            if self._conn is None or anew:
                 self._conn = psycopg2.connect(self._url, application_name="geocloud worker", connect_timeout=5)
                 self._conn.autocommit = True
-            warm_catalogue(self._conn, anew=bool(lost))
+            warm_catalogue(self._conn, anew=anew)
         except psycopg2.Error as exc:
             log.debug("definitions of layers are not at hand", error=type(exc).__name__)
             if self._conn is not None:

@@ -4,34 +4,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import pyproj
 
 from geocloud.features.binder import Binder
 
-__all__ = ["POINT_SCHEMA", "VENUES", "box_round", "rounded", "within_and_nearest"]
+__all__ = ["VENUES", "box_round", "rounded", "within_and_nearest"]
 
 VENUES = "facility.culture_venue"
-POINT_SCHEMA: Mapping[str, Any] = {
-    "type": "object",
-    "required": ["type", "coordinates"],
-    "properties": {
-        "type": {"const": "Point"},
-        "coordinates": {
-            "type": "array",
-            "prefixItems": [
-                {"type": "number", "minimum": -180, "maximum": 180},
-                {"type": "number", "minimum": -85, "maximum": 85},
-            ],
-            "minItems": 2,
-            "maxItems": 3,
-        },
-    },
-    "examples": [{"type": "Point", "coordinates": [115.9863, 36.4526]}],
-}
 # Shortest degree of latitude, and of longitude at the equator divided by cos(latitude), less a margin; metres.
 _LAT_M, _LON_M = 110_000.0, 110_800.0
 

@@ -12,9 +12,10 @@ from geocloud.features.binder import Binder, quote_identifier
 from geocloud.features.moment import NOW
 from geocloud.features.params import TimeRange, read_datetime
 from geocloud.jobs.model import Input, Output, Process, Results
+from geocloud.jobs.places import POINT_SCHEMA
 from geocloud.jobs.run import Run
 from geocloud.sectors.culture.hours import BEIJING, next_open, read_hours
-from geocloud.sectors.culture.near import POINT_SCHEMA, VENUES, box_round, rounded
+from geocloud.sectors.culture.near import VENUES, box_round, rounded
 
 __all__ = ["EVENTS", "PROCESS", "RADIUS_MAX_M", "culture_on"]
 

@@ -17,11 +17,11 @@ from geocloud.catalogue.spec import Text
 from geocloud.errors import InvalidParameter, MissingPackages
 from geocloud.features.params import read_datetime
 from geocloud.jobs.model import Blob, Input, Output, Process, Results
+from geocloud.jobs.places import POINT_SCHEMA
 from geocloud.jobs.run import Run
 from geocloud.network.graph import ROADS
 from geocloud.network.route import Route, costs, routes
 from geocloud.sectors.culture.hours import BEIJING, next_open, read_hours
-from geocloud.sectors.culture.near import POINT_SCHEMA
 from geocloud.sectors.culture.order import order_all, order_within
 from geocloud.sectors.culture.stops import THEMES, Stop, chosen_stops, stops_near
 

@@ -14,13 +14,13 @@ from geocloud.errors import InvalidParameter
 from geocloud.features.binder import Binder, quote_identifier
 from geocloud.features.moment import Moment, read_moment
 from geocloud.jobs.model import Input, Output, Process, Results
+from geocloud.jobs.places import POINT_SCHEMA
 from geocloud.jobs.run import Run
 from geocloud.sectors.emergency.common import (
     AREA_SCHEMA,
     HAZARDS,
     HOSPITALS,
     HYDRANTS,
-    POINT_SCHEMA,
     RADIUS_MAX_M,
     SHELTERS,
     STORES,

@@ -21,10 +21,9 @@ from geocloud.features.literals import BEIJING
 from geocloud.features.moment import NOW, Moment
 from geocloud.geodesy.area import ellipsoid
 from geocloud.jobs.run import Run
-from geocloud.sectors.culture.near import POINT_SCHEMA
 
 __all__ = [
-    "AREA_SCHEMA", "CITY", "CLOSURES_SCHEMA", "HAZARDS", "HOSPITALS", "HYDRANTS", "INCIDENTS", "LOG", "POINT_SCHEMA",
+    "AREA_SCHEMA", "CITY", "CLOSURES_SCHEMA", "HAZARDS", "HOSPITALS", "HYDRANTS", "INCIDENTS", "LOG",
     "RADIUS_MAX_M", "SHELTERS", "STOCK", "STORES", "TEAMS", "VILLAGES", "Origin", "beijing", "bind_shape", "code_title",
     "is_empty", "origin_of", "relation_of", "shown", "title_of", "zone",
 ]  # fmt: skip

@@ -18,6 +18,7 @@ from geocloud.features.binder import Binder
 from geocloud.features.moment import NOW
 from geocloud.geodesy.area import ellipsoid
 from geocloud.jobs.model import Input, Output, Process, Results
+from geocloud.jobs.places import POINT_SCHEMA
 from geocloud.jobs.run import Run
 from geocloud.network.around import Around, around
 from geocloud.network.graph import ready
@@ -25,7 +26,6 @@ from geocloud.network.places import SNAP_MAX_M, Place, Point
 from geocloud.network.route import Route
 from geocloud.sectors.emergency.common import (
     CLOSURES_SCHEMA,
-    POINT_SCHEMA,
     STOCK,
     STORES,
     TEAMS,

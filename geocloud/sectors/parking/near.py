@@ -11,9 +11,10 @@ from geocloud.catalogue.spec import Text
 from geocloud.features.binder import Binder
 from geocloud.features.moment import NOW
 from geocloud.jobs.model import Input, Output, Process, Results
+from geocloud.jobs.places import POINT_SCHEMA
 from geocloud.jobs.run import Run
 from geocloud.sectors.culture.hours import next_open, read_hours
-from geocloud.sectors.culture.near import POINT_SCHEMA, box_round, rounded
+from geocloud.sectors.culture.near import box_round, rounded
 from geocloud.sectors.parking.live import LOTS, NOT_RUNNING, Live, asked_moment, beijing, live, refuse_impossible
 from geocloud.sectors.parking.walk import Walk, crow, walks
 

@@ -23,29 +23,12 @@ from geocloud.jobs.run import Run
 from geocloud.sectors.water.rules import BEIJING
 
 __all__ = [
-    "DATETIME", "POINT_SCHEMA", "PUMPS", "RAIN", "REACHES", "RIVER", "SLUICES", "Station", "at_of", "beijing",
+    "DATETIME", "PUMPS", "RAIN", "REACHES", "RIVER", "SLUICES", "Station", "at_of", "beijing",
     "invalid", "named", "plane", "polygons", "rows_of", "stations", "text_of",
 ]  # fmt: skip
 
 RIVER, RAIN = "facility.river_gauge", "facility.rain_gauge"
 REACHES, SLUICES, PUMPS = "water.river_reach", "water.sluice", "water.pump_station"
-POINT_SCHEMA: Mapping[str, Any] = {
-    "type": "object",
-    "required": ["type", "coordinates"],
-    "properties": {
-        "type": {"const": "Point"},
-        "coordinates": {
-            "type": "array",
-            "prefixItems": [
-                {"type": "number", "minimum": -180, "maximum": 180},
-                {"type": "number", "minimum": -85, "maximum": 85},
-            ],
-            "minItems": 2,
-            "maxItems": 3,
-        },
-    },
-    "examples": [{"type": "Point", "coordinates": [115.98, 36.45]}],
-}
 DATETIME = Input(
     "datetime", Text(zh="时刻", en="Instant"),
     {"type": "string", "maxLength": 60, "examples": ["2024-07-27T08:00:00+08:00"]},

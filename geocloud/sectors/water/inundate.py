@@ -14,10 +14,11 @@ import shapely
 from geocloud.catalogue.spec import Text
 from geocloud.geodesy.area import ellipsoid
 from geocloud.jobs.model import Input, Output, Process, Results
+from geocloud.jobs.places import POINT_SCHEMA
 from geocloud.jobs.run import Run
 from geocloud.rasters.read import Piece, read_piece
 from geocloud.rasters.registry import Raster, find_raster
-from geocloud.sectors.water.common import DATETIME, POINT_SCHEMA, invalid
+from geocloud.sectors.water.common import DATETIME, invalid
 from geocloud.sectors.water.exposed import DISTRICTS, exposed
 from geocloud.sectors.water.flood import Extent, flood
 from geocloud.sectors.water.inundate_ask import level_of, seed_of

@@ -12,9 +12,9 @@ import shapely
 from geocloud.catalogue.spec import Text
 from geocloud.errors import TooLarge
 from geocloud.jobs.model import Input, Output, Process, Results
+from geocloud.jobs.places import POINT_SCHEMA
 from geocloud.jobs.run import Run
 from geocloud.sectors.water.common import (
-    POINT_SCHEMA,
     PUMPS,
     REACHES,
     RIVER,
