@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,13 @@ from geocloud.sectors.parking.tables import guidance_levels
 from geocloud.sensing.model import Reading
 from tests.sectors.parking_city import LOTS, SETTINGS, Place, ago, make_place, stream
 
-NOW = ago()
+
+@cache
+def _now() -> datetime:
+    # Asked when the rows are made: modules are imported long before their tests run.
+    return ago()
+
+
 # code, spaces, area, road, free now (None: no reading), minutes ago.
 CITY: list[tuple[str, int | None, str | None, str | None, float | None, float]] = [
     ("A1", 100, "东区", None, 30, 5), ("A2", 100, "东区", None, 1, 5), ("A3", 60, "东区", None, 50, 300),
@@ -39,10 +46,10 @@ def place(urls: Urls) -> Place:
                  road_name=road)  # fmt: skip
         if free is not None:
             made.register(stream(code))
-            reads.append(Reading(1, (LOTS, code, "free_spaces"), NOW - timedelta(minutes=minutes), free, "1", None))
+            reads.append(Reading(1, (LOTS, code, "free_spaces"), _now() - timedelta(minutes=minutes), free, "1", None))
     # Two days of hours before: 5, 6, 7 … free, one of them impossible.
     for h in range(48):
-        at = NOW.replace(minute=0, second=0) - timedelta(days=3) + timedelta(hours=h)
+        at = _now().replace(minute=0, second=0) - timedelta(days=3) + timedelta(hours=h)
         reads.append(Reading(1, (LOTS, "A1", "free_spaces"), at, -9 if h == 3 else 5 + h, "1", None))
     made.take(reads)
     for code, level, shows, lines in (
@@ -93,7 +100,7 @@ def test_one_board_one_level_and_text(run: Run) -> None:
     lines = out["text"].data.decode().splitlines()
     assert lines[0].startswith("# 20") and lines[2:] == ["[Y2] 屏Y2", "一路 余位 3"]
     assert [b["code"] for b in guidance.guidance(run, level="area")["boards"]] == ["Y1"]
-    then = (NOW - timedelta(minutes=290)).isoformat()
+    then = (_now() - timedelta(minutes=290)).isoformat()
     assert _lines(guidance.guidance(run, board="Y1", datetime_=then), "Y1")[1][1] == 90
     with pytest.raises(UnknownItem):
         guidance.guidance(run, board="Y9")
@@ -129,7 +136,7 @@ def test_tables_that_cannot_be_are_refused(tmp_path: Path, change: str) -> None:
 def test_past_of_a_car_park_by_buckets(run: Run) -> None:
     found = history(run, "A1", bucket="1h")
     rows = {r["start"]: r for r in found["rows"]}
-    start = NOW.replace(minute=0, second=0) - timedelta(days=3)
+    start = _now().replace(minute=0, second=0) - timedelta(days=3)
     for h in range(48):
         at = (start + timedelta(hours=h)).astimezone(datetime.fromisoformat("2026-01-01T00:00:00+08:00").tzinfo)
         row = rows[at.isoformat()]

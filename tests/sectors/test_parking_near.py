@@ -8,6 +8,7 @@ import json
 import math
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any
 
 import jsonschema
@@ -45,11 +46,16 @@ CITY: list[tuple[str, float, dict[str, Any], list[tuple[str, float, float]]]] = 
     ("night", 0.3, {"spaces": 50, "hours": "00:00-00:01"}, [("free_spaces", 5, 50)]),
     ("far", 20, {"spaces": 50}, [("free_spaces", 5, 50)]),
 ]  # fmt: skip
-READ_AT = ago()
+
+
+@cache
+def _read_at() -> datetime:
+    # Asked when the rows are made: modules are imported long before their tests run.
+    return ago()
 
 
 def _send(place: Place, lot: str, prop: str, minutes: float, value: float) -> Sent:
-    return Sent(1, (LOTS, lot, prop), READ_AT - timedelta(minutes=minutes), value, "1", None)
+    return Sent(1, (LOTS, lot, prop), _read_at() - timedelta(minutes=minutes), value, "1", None)
 
 
 @pytest.fixture(scope="module")
@@ -113,10 +119,10 @@ def test_needs_leave_out_only_what_is_known_not_to_meet_them(run: Run) -> None:
 
 
 def test_a_moment_of_the_past_reads_what_was_read_by_then(run: Run) -> None:
-    then = (READ_AT - timedelta(minutes=170)).isoformat()
+    then = (_read_at() - timedelta(minutes=170)).isoformat()
     by = _by(parking_near(run, *HERE, 300, then))
     assert by["old"]["live"] == "current" and by["free"]["live"] == "unknown"
-    long_ago = (READ_AT - timedelta(days=30)).isoformat()
+    long_ago = (_read_at() - timedelta(days=30)).isoformat()
     assert {p["live"] for p in _by(parking_near(run, *HERE, 300, long_ago)).values()} == {"unknown"}
 
 
