@@ -107,13 +107,18 @@ def open_run(
     language: Language = "zh",
     progress: Callable[[float, str, str], None] = _silent,
     writer_url: str | None = None,
+    public: bool = False,
 ) -> Iterator[Run]:
-    """A run on the state of the database as it is now; it may write where it is given the writer's URL."""
+    """A run on the state of the database as it is now; it may write where it is given the writer's URL.
+
+    `public`: it knows public layers alone, as whoever asks over HTTP does; internal ones do not exist for it.
+    """
     with connect(reader_url, application_name="geocloud process") as conn:
         conn.set_session(isolation_level="REPEATABLE READ", readonly=True)
         with conn.cursor() as cur:
             cur.execute(_LONG, (str(settings.database.process_statement_ms),))
-        yield Run(settings, conn, _catalogue(conn), language, progress, writer_url)
+        catalogue = _catalogue(conn)
+        yield Run(settings, conn, catalogue.public() if public else catalogue, language, progress, writer_url)
 
 
 def warm_catalogue(conn: psycopg2.extensions.connection, *, anew: bool = False) -> None:
@@ -159,15 +164,18 @@ def run_process(
     writer_url: str,
     language: Language = "zh",
     progress: Callable[[float, str, str], None] = _silent,
+    public: bool = False,
 ) -> Results:
-    """The results of a process on the state of the database as it is now.
+    """The results of a process on the state of the database as it is now; `public` as for `open_run`.
 
     Where what it reads beside the layers is older than they are, that is renewed first, and the run begins again.
     """
     may_write = writer_url if process.writes(inputs) is not None else None
     for left in reversed(range(_TRIES)):
         try:
-            with open_run(settings, reader_url, language=language, progress=progress, writer_url=may_write) as run:
+            with open_run(
+                settings, reader_url, language=language, progress=progress, writer_url=may_write, public=public
+            ) as run:
                 return process.run(run, inputs, wanted)
         except Renewable as exc:
             if not left:

@@ -277,7 +277,7 @@ def _answer(
     inputs = orjson.loads(job.inputs)
     results = run_process(
         process, settings, inputs, frozenset(job.outputs), reader_url=links.reader, writer_url=links.writer,
-        language=job.language, progress=progress,
+        language=job.language, progress=progress, public=True,
     )  # fmt: skip
     rows: list[Row] = []
     fingerprint = None
