@@ -26,7 +26,7 @@ from geocloud.geodesy.straight import straight_areas
 from geocloud.jobs.run import Run
 from geocloud.planning.candidates_ask import USES, Ask, Condition
 from geocloud.planning.candidates_land import Piece, joined, usable
-from geocloud.planning.candidates_raster import Survey, breaks, ground_score, told
+from geocloud.planning.candidates_raster import Survey, breaks, ground_score, missing_at_some, told
 from geocloud.planning.candidates_read import Around, Parcels, Reader
 from geocloud.planning.candidates_score import (
     answer,
@@ -332,8 +332,7 @@ class _Search:
             if n in self.surveys:
                 answers.append(answer(n, c, None, None, None, {}) | told(c, self.surveys[n], i))
                 if self.surveys[n].grounds[i].why is not None:
-                    zh, en = "在部分候选用地处无数据,该处未判定", "is without data at some candidates: not judged there"
-                    self._not_judged(f"condition {n}", c.of, Text(zh=f"{c.of} {zh}", en=f"{c.of} {en}"), n)
+                    self._not_judged(f"condition {n}", c.of, missing_at_some(c), n)
                 continue
             if n not in self.around:
                 why = self.not_judged[f"condition {n}"]["why"]

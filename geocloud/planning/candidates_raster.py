@@ -21,13 +21,15 @@ from geocloud.planning.candidates_ask import Condition
 from geocloud.rasters.registry import Raster, find_raster, raster_names
 from geocloud.rasters.within import Cells, cells_within
 
-__all__ = ["COARSE_M", "NO_DATA_SHARE_MAX", "Ground", "Survey", "breaks", "ground_score", "told"]
+__all__ = ["COARSE_M", "NO_DATA_SHARE_MAX", "Ground", "Survey", "breaks", "ground_score", "missing_at_some", "told"]
 
 NO_DATA_SHARE_MAX = 0.1
 # Cells wider than this are said to be coarse: what is within a parcel is not in them.
 COARSE_M = 100.0
 # Values of 32 bits, scales and offsets: a limit is met up to this part of it.
 _ROUNDING = 1e-6
+# Less than one cell of as many as are ever read.
+_TINY = 1e-9
 _UNITS = {"m": ("米", "m"), "degree": ("°", "°"), "degrees": ("°", "°"), "deg": ("°", "°"), "percent": ("%", "%")}
 _CLASSES_SHOWN = 5
 
@@ -136,8 +138,8 @@ def breaks(c: Condition, g: Ground, any_part: bool = False) -> bool:
     if any_part:
         return c.ranged and wanted == 1.0 and not g.touched and g.fit < g.cells - g.missing
     if g.why is not None:
-        return c.ranged and g.cells > 0 and g.fit + g.missing < wanted * g.cells - _ROUNDING
-    if c.ranged and g.share < wanted - _ROUNDING:
+        return c.ranged and g.cells > 0 and g.fit + g.missing < wanted * g.cells * (1 - _TINY)
+    if c.ranged and g.share < wanted - _TINY:
         return True
     return c.mean is not None and g.mean is not None and g.mean > c.mean * (1 + _ROUNDING)
 
@@ -170,6 +172,14 @@ def told(c: Condition, survey: Survey, i: int) -> dict[str, Any]:
     }
 
 
+def missing_at_some(c: Condition) -> Text:
+    """Why a condition is not judged of some candidates."""
+    return Text(
+        zh=f"{c.of} 在部分候选用地处无数据或未覆盖,该处未判定",
+        en=f"{c.of} has no data at some candidates, or does not reach them: not judged there",
+    )
+
+
 def _said(c: Condition, raster: Raster, g: Ground, zh: bool) -> str:
     about = raster.about
     title = ("坡度" if zh else "Slope") if c.derive else about.title.zh if zh else about.title.en
@@ -181,7 +191,7 @@ def _said(c: Condition, raster: Raster, g: Ground, zh: bool) -> str:
     parts: list[str] = []
     if c.classes is not None:
         named = _named(c.classes, raster, zh)
-        parts.append(f"{_percent(g.share)} 为{named}(要求 {asked})" if zh else
+        parts.append(f"{_percent(g.share)} 为 {named}(要求 {asked})" if zh else
                      f"{_percent(g.share)} is {named} (wanted: {asked})")  # fmt: skip
     elif c.ranged:
         span = f"{_number(g.least)}–{_number(g.greatest)}{unit}"

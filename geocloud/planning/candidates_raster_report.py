@@ -25,17 +25,21 @@ def rasters_used(language: Language, rasters: Sequence[Mapping[str, Any]]) -> li
     columns = (
         Column(pick("条件", "Condition"), share=0.1),
         Column(pick("栅格", "Raster"), share=0.3),
-        Column(pick("日期", "Date"), share=0.13),
+        Column(pick("日期", "Date"), share=0.18),
         Column(pick("像元", "Cells"), "right", share=0.15),
-        Column(pick("来源", "Source"), share=0.32),
+        Column(pick("来源", "Source"), share=0.27),
     )
-    rows = []
+    # One line a raster, whatever was asked of it.
+    asked: dict[str, list[Mapping[str, Any]]] = {}
     for r in rasters:
+        asked.setdefault(r["name"], []).append(r)
+    rows = []
+    for name, every in asked.items():
+        r = every[0]
         day = formats.day(r["date"], language) if r["date"] else pick("未注明", "not stated")
-        size = "-" if r["cell_m"] is None else " × ".join(f"{m:,.4g}" for m in r["cell_m"]) + " m"
-        name = f"{r['title'][language]} ({r['name']})"
-        name += f", {r['datum']}" if r["datum"] else ""
-        rows.append((str(r["condition"] + 1), name, day, size, r["source"]))
+        size = "-" if r["cell_m"] is None else " × ".join(_metres(m) for m in r["cell_m"]) + " m"
+        titled = f"{r['title'][language]} ({name})" + (f", {r['datum']}" if r["datum"] else "")
+        rows.append((", ".join(str(x["condition"] + 1) for x in every), titled, day, size, r["source"]))
     said = pick(
         "像元以中心位于用地内者计,用地内无像元中心的,计所触及的像元;坡度按 Horn(1981)三阶差分计算,像元尺寸取椭球面"
         f"上的米数。无数据的像元超过 {NO_DATA_SHARE_MAX:.0%} 时不作判定。",
@@ -49,3 +53,7 @@ def rasters_used(language: Language, rasters: Sequence[Mapping[str, Any]]) -> li
             f" Some cells are wider than {COARSE_M:g} m: what is within a parcel is not in them.",
         )
     return [Heading(pick("所用栅格", "Rasters")), Table(columns, tuple(rows)), Paragraph(said)]
+
+
+def _metres(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"

@@ -101,7 +101,7 @@ def opened(raster: Raster) -> Iterator[Opened]:
             with rasterio.open(raster.path, driver="GTiff") as file:
                 yield Opened(raster, _checked(raster, file), file.transform, (file.width, file.height), file)
         except RasterioError as exc:
-            why = str(exc).replace(str(raster.path), raster.path.name)
+            why = str(exc.__cause__ or exc).replace(str(raster.path), raster.path.name)
             raise _unreadable(
                 raster, f"it is no GeoTIFF that can be read ({why})", f"不是可读取的 GeoTIFF({why})"
             ) from None
