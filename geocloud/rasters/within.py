@@ -9,9 +9,7 @@ from typing import Any
 
 import numpy as np
 import pyproj
-import rasterio.features
 import shapely
-from affine import Affine
 from numpy.typing import NDArray
 
 from geocloud.geodesy.area import ellipsoid
@@ -21,6 +19,7 @@ from geocloud.rasters.registry import Raster
 __all__ = ["Cells", "Zones", "cells_within", "horn"]
 
 _STORAGE = "EPSG:4490"
+_GEOD = ellipsoid()
 _Numbers = NDArray[np.int64]
 # Columns and rows beyond are as good as nowhere; products of two still fit.
 _FAR = 2**30
@@ -135,14 +134,14 @@ def _cells(
         wide, high = _metres(file, to, (west + east) // 2, np.arange(north, south))
         values = horn(values, wide, high)
     t = file.transform
-    here = Affine(t.a, 0, t.c + west * t.a, 0, t.e, t.f + north * t.e)
-    mask = np.zeros(values.shape, dtype=bool)
-    if mask.size:
-        mask = rasterio.features.geometry_mask([shape], values.shape, here, invert=True)
+    x = t.c + t.a * (np.arange(west, east) + 0.5)
+    y = t.f + t.e * (np.arange(north, south) + 0.5)
+    shapely.prepare(shape)
+    mask = shapely.intersects_xy(shape, *np.meshgrid(x, y))
     touched = not mask.any()
     if touched and mask.size:
-        left, top = np.meshgrid(here.c + here.a * np.arange(east - west), here.f + here.e * np.arange(south - north))
-        boxes = shapely.box(left, top + here.e, left + here.a, top)
+        middle_x, middle_y = np.meshgrid(x, y)
+        boxes = shapely.box(middle_x - t.a / 2, middle_y + t.e / 2, middle_x + t.a / 2, middle_y - t.e / 2)
         mask = shapely.intersects(shape, boxes) & ~shapely.touches(shape, boxes)
     columns, rows = file.size
     at_row, at_column = np.nonzero(mask)
@@ -156,11 +155,10 @@ def _metres(file: Opened, to: pyproj.Transformer, column: int, rows: _Numbers) -
     """Width and height in metres on the ellipsoid of the cells of a column, whatever the coordinate system is."""
     t = file.transform
     x, y = t.c + t.a * (column + 0.5), t.f + t.e * (rows + 0.5)
-    middle = np.full(len(rows), x)
-
-    def apart(dx: float, dy: float) -> Floats:
-        a = to.transform(middle - dx, y - dy, direction="INVERSE")
-        b = to.transform(middle + dx, y + dy, direction="INVERSE")
-        return np.asarray(ellipsoid().inv(*a, *b)[2])
-
-    return apart(t.a / 2, 0.0), apart(0.0, t.e / 2)
+    dx, dy, none = np.full(len(rows), t.a / 2), np.full(len(rows), t.e / 2), np.zeros(len(rows))
+    # West, east, north and south of each middle.
+    sides = np.concatenate((-dx, dx, none, none)), np.concatenate((none, none, -dy, dy))
+    lon, lat = (np.split(v, 4) for v in to.transform(x + sides[0], np.tile(y, 4) + sides[1], direction="INVERSE"))
+    wide = _GEOD.inv(lon[0], lat[0], lon[1], lat[1])[2]
+    high = _GEOD.inv(lon[2], lat[2], lon[3], lat[3])[2]
+    return np.asarray(wide), np.asarray(high)

@@ -13,6 +13,7 @@ import numpy as np
 import pyproj
 import pytest
 import rasterio
+import rasterio.features
 import shapely
 from rasterio.transform import from_origin
 
@@ -89,6 +90,12 @@ def test_cells_are_those_of_a_search(tmp_path: Path, crs: str) -> None:
     expected = [brute(raster.path, s) for s in shapes]
     for one, (known, count, outside) in zip(found.cells, expected, strict=True):
         assert (sorted(one.known.tolist()), one.count, one.outside) == (known, count, outside)
+    with rasterio.open(raster.path) as file:
+        to = pyproj.Transformer.from_crs("EPSG:4490", file.crs, always_xy=True)
+        for one, shape in zip(found.cells[:-2], shapes[:-2], strict=True):
+            own = shapely.transform(shape, lambda p: np.column_stack(to.transform(p[:, 0], p[:, 1])))
+            mask = rasterio.features.geometry_mask([own], file.shape, file.transform, invert=True)
+            assert mask.sum() == (0 if one.touched else one.count - one.outside)
     assert [c.touched for c in found.cells[-2:]] == [True, False]
     assert sum(0 < c.outside < c.count for c in found.cells) > 2 and found.cells[-1].outside == found.cells[-1].count
     assert found.crs == pyproj.CRS(crs)
