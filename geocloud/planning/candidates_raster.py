@@ -194,7 +194,7 @@ def _said(c: Condition, raster: Raster, g: Ground, zh: bool) -> str:
         parts.append(f"{_percent(g.share)} 为 {named}(要求 {asked})" if zh else
                      f"{_percent(g.share)} is {named} (wanted: {asked})")  # fmt: skip
     elif c.ranged:
-        span = f"{_number(g.least)}–{_number(g.greatest)}{unit}"
+        span = "–".join(dict.fromkeys((_number(g.least), _number(g.greatest)))) + unit
         limit = _limit(c, unit) + ("" if enough == 1.0 else (f",要求 {asked}" if zh else f", wanted: {asked}"))
         parts.append(f"{span},{_percent(g.share)} 符合({limit})" if zh else
                      f"{span}, {_percent(g.share)} fits ({limit})")  # fmt: skip

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -27,7 +28,8 @@ from geocloud.catalogue.publish import sync
 from geocloud.catalogue.spec import read_layers
 from geocloud.db.cluster import Urls
 from geocloud.db.pool import connect
-from geocloud.errors import InvalidParameter
+from geocloud.errors import InvalidBody, InvalidParameter
+from geocloud.jobs.inputs import read_inputs
 from geocloud.jobs.run import Run, open_run
 from geocloud.planning import candidates
 from geocloud.planning.candidates_ask import Condition
@@ -175,7 +177,7 @@ def test_slopes_and_what_is_said(run: Run) -> None:
         assert (gentle["score"], gentle["sentence"]["zh"]) == (1.0, "坡度 平均 3.0°(≤ 5°)")
         assert gentle["sentence"]["en"] == "Slope mean 3.0° (≤ 5°)"
         assert (steep["measured"], steep["score"]) == (0.0, 0.0)
-        assert steep["sentence"]["zh"] == "坡度 3.0–3.0°,0% 符合(≤ 2.5°)"
+        assert steep["sentence"]["zh"] == "坡度 3.0°,0% 符合(≤ 2.5°)"
     (used, _) = found["search"]["rasters"]
     assert (used["datum"], used["date"], used["source"]) == ("1985 国家高程基准", "2026-01-01", "made in a test")
     assert used["cell_m"] == pytest.approx([44.8, 55.5], rel=0.01) and used["coarse"] is False
@@ -399,3 +401,14 @@ def test_scores_are_0_to_1_and_agree_with_what_excludes(
         assert breaks(c, g) <= (got < 1) and (breaks(c, g) or got > 1 - 1e-5)
     if breaks(ranged, g, any_part=True):
         assert share == 1.0 and breaks(ranged, g)
+
+
+def test_the_conditions_of_the_documentation_can_be_sent() -> None:
+    text = (Path(__file__).parents[2] / "docs/planning.md").read_text("utf-8")
+    shown = json.loads(text.partition("**Rasters**")[2].partition("```json\n")[2].partition("```")[0])
+    assert len(shown) == 3
+    given = read_inputs(PROCESS, {"min_area_m2": 1.0, "use": "07", "conditions": shown})
+    assert [Condition.model_validate(c).raster for c in given["conditions"]] == ["dem", "dem", "soil"]
+    for wrong in ({"share_min": 2}, {"classes": ["a"]}, {"derive": "aspect"}, {"mean": 0}, {"median": 3}):
+        with pytest.raises(InvalidBody):
+            read_inputs(PROCESS, {"min_area_m2": 1.0, "use": "07", "conditions": [shown[2] | wrong]})
