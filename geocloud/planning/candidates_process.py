@@ -51,8 +51,8 @@ _CONDITION = {
             "description": "Classes of its cells, of a raster of classes",
         },
         "share_min": {
-            "type": "number", "exclusiveMinimum": 0, "maximum": 1, "default": 1,
-            "description": "The share of cells of the classes, or from min to max, that is enough",
+            "type": "number", "exclusiveMinimum": 0, "maximum": 1,
+            "description": "The share of cells of the classes, or from min to max, that is enough; all if unset",
         },
     },
 }  # fmt: skip

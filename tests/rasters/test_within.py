@@ -198,7 +198,8 @@ def test_slopes_of_a_scene_in_utm_are_those_of_gdaldem(tmp_path: Path, shared_da
     expected = gdaldem(tmp_path, heights, transform, crs)
     write(tmp_path, "scene", heights, transform, crs)
     to = pyproj.Transformer.from_crs("EPSG:4490", crs, always_xy=True)
-    shape = shapely.Point(*to.transform(*(transform @ (60.3, 45.2)), direction="INVERSE")).buffer(0.01)
+    middle_x, middle_y = transform @ (60.3, 45.2)
+    shape = shapely.Point(to.transform(middle_x, middle_y, direction="INVERSE")).buffer(0.01)
     (cells,) = cells_within(find_raster(tmp_path, "scene"), np.array([shape], dtype=object), MANY, slope=True).cells
     own = shapely.transform(shape, lambda p: np.column_stack(to.transform(p[:, 0], p[:, 1])))
     x, y = transform @ (np.meshgrid(np.arange(120) + 0.5, np.arange(90) + 0.5))
