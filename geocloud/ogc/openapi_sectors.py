@@ -15,18 +15,20 @@ def paths(ctx: Context) -> Document:
     string: Document = {"type": "string"}
     strings: Document = {"type": "array", "items": string}
     text = _object({"zh": string, "en": string}, "zh", "en")
+    unit: Document = {"oneOf": [string, text]}
     column = _object(
         {
             "name": {"type": "string", "description": say("字段或输出中的路径", "A member, or a path in an output")},
             "title": text,
             "kind": {"type": "string", "enum": list(KINDS)},
-            "unit": string,
+            "unit": unit,
             "codes": {"type": "string", "description": say("代码表,见 /map/layers", "A code list of /map/layers")},
             "words": {"type": "object", "additionalProperties": text},
             "tones": {
                 "type": "object",
                 "additionalProperties": {"type": "string", "enum": ["good", "warning", "danger", "note", "unknown"]},
             },
+            "none": text,
         },
         "name", "title", "kind",
     )  # fmt: skip
@@ -36,6 +38,7 @@ def paths(ctx: Context) -> Document:
             "pick": {"type": "string", "enum": ["point", "line", "area", "box", "instant", "period", "layer"]},
             "codes": string, "words": {"type": "object", "additionalProperties": text}, "layer": string,
             "field": string, "title": text,
+            "geometry": {"type": "string", "enum": ["point", "line", "polygon"]},
         },
         "input",
     )  # fmt: skip
@@ -55,6 +58,11 @@ def paths(ctx: Context) -> Document:
             "tone": string,
             "label": string,
             "place": _object({"layer": string, "field": string}, "layer", "field"),
+            "chart": _object(
+                {"title": text, "start": string, "value": string, "least": string, "most": string, "unit": unit,
+                 "band": text},
+                "title", "start", "value",
+            ),
             "example": {"type": "object", "description": say("可直接运行的输入", "Inputs that can be run")},
         },
         "process", "title", "description", "asks", "layers", "missing", "rows", "columns", "figures", "draws",

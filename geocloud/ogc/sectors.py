@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from geocloud.catalogue.spec import Text
 from geocloud.ogc.context import Context, Document, link
-from geocloud.sectors.panel import Ask, Column, Function
+from geocloud.sectors.panel import Ask, Chart, Column, Function
 from geocloud.sectors.registry import Sector, layer_ids
 
 __all__ = ["sector_list"]
@@ -60,6 +60,8 @@ def _function(one: Function, title: Text, description: Text, ctx: Context) -> Do
         document["label"] = one.label
     if one.place:
         document["place"] = {"layer": one.place[0], "field": one.place[1]}
+    if one.chart:
+        document["chart"] = _chart(one.chart)
     if one.example:
         document["example"] = dict(one.example)
     return document
@@ -67,7 +69,8 @@ def _function(one: Function, title: Text, description: Text, ctx: Context) -> Do
 
 def _ask(one: Ask) -> Document:
     words = {k: _both(v) for k, v in one.words.items()}
-    given: Document = {"pick": one.pick, "codes": one.codes, "words": words, "layer": one.layer, "field": one.field}
+    given: Document = {"pick": one.pick, "codes": one.codes, "words": words, "layer": one.layer, "field": one.field,
+                       "geometry": one.geometry}  # fmt: skip
     title = {"title": _both(one.title)} if one.title else {}
     return {"input": one.input, **{k: v for k, v in given.items() if v}, **title}
 
@@ -75,12 +78,28 @@ def _ask(one: Ask) -> Document:
 def _column(one: Column) -> Document:
     document: Document = {"name": one.name, "title": _both(one.title), "kind": one.kind}
     given: Document = {
-        "unit": one.unit,
+        "unit": _unit(one.unit),
         "codes": one.codes,
         "words": {k: _both(v) for k, v in one.words.items()},
         "tones": dict(one.tones),
+        "none": None if one.none is None else _both(one.none),
     }
     return document | {k: v for k, v in given.items() if v}
+
+
+def _chart(one: Chart) -> Document:
+    given: Document = {
+        "least": one.least,
+        "most": one.most,
+        "unit": _unit(one.unit),
+        "band": None if one.band is None else _both(one.band),
+    }
+    document: Document = {"title": _both(one.title), "start": one.start, "value": one.value}
+    return document | {k: v for k, v in given.items() if v}
+
+
+def _unit(unit: str | Text | None) -> str | dict[str, str] | None:
+    return _both(unit) if isinstance(unit, Text) else unit
 
 
 def _both(text: Text) -> dict[str, str]:

@@ -11,11 +11,11 @@ from typing import Any, Literal, get_args
 from geocloud.catalogue.spec import Text
 from geocloud.jobs.model import Process
 
-__all__ = ["KINDS", "Ask", "Column", "Function", "Kind", "Panel", "Tone", "check_panel", "panel_of"]
+__all__ = ["KINDS", "Ask", "Chart", "Column", "Function", "Kind", "Panel", "Tone", "check_panel", "panel_of"]
 
-Kind = Literal["text", "number", "count", "metres", "area_m2", "share", "time", "minutes", "yes_no", "code"]
+Kind = Literal["text", "number", "count", "metres", "area_m2", "share", "time", "seconds", "minutes", "yes_no", "code"]
 """How a value is shown. `share` is a number from 0 to 1 shown in percent, `time` RFC 3339 in Beijing time, `code` in a
-fixed-width face; metres and square metres as people say them (km, 公顷)."""
+fixed-width face; metres, square metres and seconds as people say them (km, 公顷, 分钟)."""
 Tone = Literal["good", "warning", "danger", "note", "unknown"]
 """What a word means to whoever reads it; a sign of its own goes with each, so that colour never speaks alone."""
 KINDS: tuple[str, ...] = get_args(Kind)
@@ -29,7 +29,7 @@ class Ask:
     `instant` asks for a moment in Beijing time, `period` for begin and end of an interval, `layer` offers the
     published layers. Without it that is read from the schema. `codes` names a code list whose titles are offered,
     `words` gives words of values itself. `layer` (or `{input}`, whose value names it) and `field` say of which features
-    a field's values are: a click on one fills the input.
+    a field's values are: a click on one fills the input. `geometry` offers only the layers of such a geometry.
     """
 
     input: str
@@ -38,6 +38,7 @@ class Ask:
     words: Mapping[str, Text] = field(default_factory=dict)
     layer: str | None = None
     field: str | None = None
+    geometry: Literal["point", "line", "polygon"] | None = None
     title: Text | None = None
 
 
@@ -46,16 +47,35 @@ class Column:
     """A value of the answer: in the list a member of each row, among the figures a place in an output.
 
     `name` may be a path with slashes, as `opening/next`, and hold `{lang}`, as `message_{lang}`. `codes` names a code
-    list that gives its words; `words` gives them itself, and `tones` what each means.
+    list that gives its words; `words` gives them itself, and `tones` what each means. `unit` is written behind the
+    number; `none` is said where there is no value, which else is left out.
     """
 
     name: str
     title: Text
     kind: Kind = "text"
-    unit: str | None = None
+    unit: str | Text | None = None
     codes: str | None = None
     words: Mapping[str, Text] = field(default_factory=dict)
     tones: Mapping[str, Tone] = field(default_factory=dict)
+    none: Text | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """The rows as a line over time, above their list, which then folds away (时序图).
+
+    `start`, `value`, `least`, `most` name members of the rows: begin of a step (RFC 3339), its value, and the band
+    about it. Steps are of one width; one without a value is a gap. `title` says what is drawn, `band` what the band is.
+    """
+
+    title: Text
+    start: str
+    value: str
+    least: str | None = None
+    most: str | None = None
+    unit: str | Text | None = None
+    band: Text | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +95,7 @@ class Function:
     label: name of the column that is written on the map beside each row, such as the number of a stop.
     place: for rows without a geometry: layer (or `{input}`, whose value names it) and its field that the rows' member
         of the same name, or `field=member`, tells apart; the features are drawn in place of the rows.
+    chart: the rows as a line over time.
     example: inputs that can be run as they are.
     """
 
@@ -90,6 +111,7 @@ class Function:
     tone: str | None = None
     label: str | None = None
     place: tuple[str, str] | None = None
+    chart: Chart | None = None
     example: Mapping[str, Any] = field(default_factory=dict)
 
 

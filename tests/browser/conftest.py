@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -18,8 +19,11 @@ from geocloud import demo
 from geocloud.catalogue.publish import sync
 from geocloud.catalogue.spec import read_layers
 from geocloud.db.cluster import Urls
+from geocloud.jobs.worker import Links, supervise
+from geocloud.sectors import registry
 from geocloud.settings import DatabaseSettings
 from tests.conftest import _fresh, _urls_of
+from tests.jobs.conftest import settings_of, stop_workers
 from tests.web.conftest import run_server
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -99,6 +103,19 @@ def demo_city(cluster: DatabaseSettings, tmp_path_factory: pytest.TempPathFactor
         demo.load(urls.owner, "small")
         for base in run_server(urls.reader, tmp_path_factory.mktemp("home")):
             yield Demo(urls, base)
+
+
+@pytest.fixture(scope="module")
+def base(demo_city: Demo, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a server over the demo city with workers."""
+    urls = demo_city.urls
+    links = Links(urls.jobs, urls.reader, urls.writer)
+    workers = multiprocessing.get_context("spawn").Process(
+        target=supervise, args=(settings_of(job_memory_mb=2048), links, registry.processes)
+    )
+    workers.start()
+    yield from run_server(urls.reader, tmp_path_factory.mktemp("home"), urls.writer, urls.jobs)
+    stop_workers(workers)
 
 
 @pytest.fixture(scope="package")

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,12 +14,8 @@ import httpx
 import pytest
 from playwright.sync_api import Page
 
-from geocloud.jobs.worker import Links, supervise
-from geocloud.sectors import registry
 from tests.browser.conftest import PHONE, Demo, Open
 from tests.browser.planning_city import LAYER, Recorded, record_spots, remove_spots
-from tests.jobs.conftest import settings_of, stop_workers
-from tests.web.conftest import run_server
 
 WIDE = (1400, 900)
 AT = "at=14.00/36.45000/115.98000"
@@ -43,18 +38,10 @@ class Planned:
 
 
 @pytest.fixture(scope="module")
-def planned(demo_city: Demo, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Planned]:
-    urls = demo_city.urls
-    spots = record_spots(urls)
-    links = Links(urls.jobs, urls.reader, urls.writer)
-    workers = multiprocessing.get_context("spawn").Process(
-        target=supervise, args=(settings_of(job_memory_mb=2048), links, registry.processes)
-    )
-    workers.start()
-    for base in run_server(urls.reader, tmp_path_factory.mktemp("home"), urls.writer, urls.jobs):
-        yield Planned(base, spots)
-    stop_workers(workers)
-    remove_spots(urls)
+def planned(demo_city: Demo, base: str) -> Iterator[Planned]:
+    spots = record_spots(demo_city.urls)
+    yield Planned(base, spots)
+    remove_spots(demo_city.urls)
 
 
 def pair(r: Recorded) -> frozenset[str]:

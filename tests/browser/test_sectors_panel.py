@@ -4,9 +4,7 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 from collections import Counter
-from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote
 
@@ -14,12 +12,8 @@ import httpx
 import pytest
 from playwright.sync_api import Page
 
-from geocloud.jobs.worker import Links, supervise
-from geocloud.sectors import registry
 from tests.browser.conftest import PHONE, Demo, Open, Tab
 from tests.browser.test_planning_panel import WEAK
-from tests.jobs.conftest import settings_of, stop_workers
-from tests.web.conftest import run_server
 
 WIDE = (1400, 900)
 AT = "at=13.00/36.45000/115.98000"
@@ -36,19 +30,6 @@ def _inputs(**given: Any) -> str:
 
 
 WALK = f"{TRAIL}&{_inputs(start=HERE, **LONG)}"
-
-
-@pytest.fixture(scope="module")
-def base(demo_city: Demo, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a server with workers."""
-    urls = demo_city.urls
-    links = Links(urls.jobs, urls.reader, urls.writer)
-    workers = multiprocessing.get_context("spawn").Process(
-        target=supervise, args=(settings_of(job_memory_mb=2048), links, registry.processes)
-    )
-    workers.start()
-    yield from run_server(urls.reader, tmp_path_factory.mktemp("home"), urls.writer, urls.jobs)
-    stop_workers(workers)
 
 
 def run(page: Page) -> None:

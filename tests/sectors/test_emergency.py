@@ -313,6 +313,8 @@ def test_more_people_than_places_are_told(run: Run) -> None:
     assert (d["verdict"], d["persons"], d["placed"], d["left_over"]) == ("left-over", 1300, 1100, 200)
     assert sum(x["left_over"] for x in d["demands"]) == 200
     assert {x["why"] for x in d["demands"] if x["left_over"]} == {"the shelters in reach are full"}
+    assert d["notes"][0].startswith("200 left over: the shelters in reach are full (")
+    assert d["notes"][-1] == "1 shelters of unknown capacity were not used."
     assert all(s["free"] == 0 for s in d["shelters"])
     alone = allocate.shelter_allocate(run, demands=[Demand("C", (116.0, 36.2), 7)], max_distance_m=1_000)
     assert (alone["placed"], alone["left_over"], alone["demands"][0]["why"]) == (0, 7, "no shelter is in reach")

@@ -41,6 +41,7 @@ DISTANCE_MAX_M = 30_000
 DEMANDS_MAX = 500
 SHELTERS_MAX = 500
 PERSONS_MAX = 10_000_000
+_TOLD_MAX = 5
 _STOPPED = ("stopped", "maintenance", "planned")
 
 
@@ -88,16 +89,18 @@ def shelter_allocate(
     }  # fmt: skip
     why = _why_not(run, demands, left_out)
     if why is not None:
-        return {**base, "verdict": "not-judged", "why": why, **_nothing(), "synthetic": _synthetic(run)}
+        return {**base, "verdict": "not-judged", "why": why, "notes": [why], **_nothing(), "synthetic": _synthetic(run)}
     shelters, unknown = _shelters(run, demands, shape if not inside else None, max_distance_m)
     cost, metres = _ways(run, demands, shelters, max_distance_m, by, closures)
     people = np.array([d.persons for d in demands], dtype=np.int64)
     room = np.array([s["capacity"] for s in shelters], dtype=np.int64)
     flow, total = allocate(people, room, cost)
+    left = _left(run, demands, flow, cost, room)
     return {
         **base,
         "verdict": "placed" if flow.sum() == people.sum() else "left-over",
         "why": None,
+        "notes": _notes(run, left, unknown, left_out, not inside and shape is not None),
         "placed": int(flow.sum()),
         "left_over": int(people.sum() - flow.sum()),
         "total_cost": round(total, 1),
@@ -105,7 +108,7 @@ def shelter_allocate(
         "unit": "person-seconds on foot" if by == "road" else "person-metres",
         "shelters_without_capacity": unknown,
         "shelters": _used(shelters, room, flow),
-        "demands": _left(run, demands, flow, cost, room),
+        "demands": left,
         "allocation": _moves(demands, shelters, flow, cost, metres, by),
         "synthetic": _synthetic(run),
     }
@@ -240,13 +243,43 @@ def _left(
             why = (
                 ("可达场所容量已满" if zh else "the shelters in reach are full")
                 if reachable.any()
-                else ("范围内没有可达的避难场所" if zh else "no shelter is in reach")
+                else ("最远距离内没有可用的避难场所" if zh else "no shelter is in reach")
             )
         out.append(
             {"name": d.name, "position": list(d.at), "persons": d.persons, "placed": d.persons - left,
              "left_over": left, "why": why}
         )  # fmt: skip
     return out
+
+
+def _notes(run: Run, left: Sequence[Mapping[str, Any]], unknown: int, villages: int, more_inside: bool) -> list[str]:
+    """What whoever reads the plan has to know first: who is left over and why, and what was not taken into account.
+
+    `more_inside`: there is an area, and the shelters in it were not to be used.
+    """
+    zh = run.language == "zh"
+    told = []
+    for why in dict.fromkeys(d["why"] for d in left if d["left_over"]):
+        short = sorted((d for d in left if d["left_over"] and d["why"] == why), key=lambda d: -d["left_over"])
+        some = ("、" if zh else ", ").join(f"{d['name']} {d['left_over']:,}" for d in short[:_TOLD_MAX])
+        more = "" if len(short) <= _TOLD_MAX else f"等 {len(short)} 处" if zh else f" and {len(short) - _TOLD_MAX} more"
+        total = sum(d["left_over"] for d in short)
+        told.append(
+            f"{total:,} 人未安置:{why}({some}{more})。" if zh else f"{total:,} left over: {why} ({some}{more})."
+        )
+    if told:
+        inside = (",或使用范围内的场所", ", or the shelters inside the area") if more_inside else ("", "")
+        told.append(f"可增大最远直线距离{inside[0]}。" if zh else f"Try a greater distance{inside[1]}.")
+    if unknown:
+        told.append(
+            f"{unknown} 处避难场所容量未知,未使用。" if zh else f"{unknown} shelters of unknown capacity were not used."
+        )
+    if villages:
+        told.append(
+            f"{villages} 个村没有人口或面,未计入。" if zh
+            else f"{villages} villages without a population or an area were not counted."
+        )  # fmt: skip
+    return told
 
 
 def _moves(
@@ -337,7 +370,7 @@ PROCESS = Process(
         Input("max_distance_m", Text(zh="最远直线距离(米)", en="Farthest, metres as the crow flies"),
               {"type": "number", "exclusiveMinimum": 0, "maximum": DISTANCE_MAX_M, "default": 5_000}),
         Input("by", Text(zh="按", en="By"), {"enum": ["road", "straight"], "default": "road"},
-              Text(zh="road 步行时间,straight 直线距离", en="Time on foot along roads, or straight metres")),
+              Text(zh="沿道路的步行时间,或直线距离", en="Time on foot along roads, or straight metres")),
         Input("closures", Text(zh="封闭的路段或区域", en="What is closed"), CLOSURES_SCHEMA),
         Input("inside", Text(zh="使用范围内的场所", en="Use shelters inside the area"),
               {"type": "boolean", "default": False}),

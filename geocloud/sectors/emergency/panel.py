@@ -43,7 +43,7 @@ _DISPATCH = Function(
     rows="routes",
     columns=(
         Column("name", Text(zh="队伍、物资库", en="Team or store")),
-        Column("seconds", Text(zh="车程(秒)", en="Drive, s"), "number"),
+        Column("seconds", Text(zh="车程", en="Drive"), "seconds"),
         Column("road_m", Text(zh="路程", en="Along roads"), "metres"),
     ),
     figures=(
@@ -56,13 +56,17 @@ _DISPATCH = Function(
 )  # fmt: skip
 _ALLOCATE = Function(
     "shelter-allocate",
-    asks=(Ask("area", pick="area"), Ask("max_distance_m"), Ask("by"), Ask("closures", pick="area")),
+    asks=(Ask("area", pick="area"), Ask("max_distance_m"),
+          Ask("by", words={"road": Text(zh="步行时间", en="Time on foot"),
+                           "straight": Text(zh="直线距离", en="Straight line")}),
+          Ask("closures", pick="area")),
     layers=(SHELTERS,),
     rows="lines",
     columns=(
         Column("from", Text(zh="自", en="From")),
         Column("shelter_name", Text(zh="避难场所", en="Shelter")),
         Column("persons", Text(zh="人数", en="Persons"), "count"),
+        Column("walk_s", Text(zh="步行", en="On foot"), "seconds"),
         Column("straight_m", Text(zh="直线距离", en="Straight"), "metres"),
     ),
     figures=(
@@ -70,9 +74,10 @@ _ALLOCATE = Function(
                words={"placed": Text(zh="全部安置", en="All placed"),
                       "left-over": Text(zh="未全部安置", en="Some left over"), "not-judged": _UNKNOWN},
                tones={"placed": "good", "left-over": "danger", "not-judged": "unknown"}),
-        Column("plan/persons", Text(zh="需疏散", en="To be moved"), "count"),
-        Column("plan/placed", Text(zh="已安置", en="Placed"), "count"),
-        Column("plan/left_over", Text(zh="未安置", en="Left over"), "count"),
+        Column("plan/persons", Text(zh="需疏散", en="To be moved"), "count", Text(zh="人", en="persons")),
+        Column("plan/placed", Text(zh="已安置", en="Placed"), "count", Text(zh="人", en="persons")),
+        Column("plan/left_over", Text(zh="未安置", en="Left over"), "count", Text(zh="人", en="persons")),
+        Column("plan/at", Text(zh="数据时刻", en="As of"), "time"),
     ),
     example={
         "area": {"type": "Polygon", "coordinates": [

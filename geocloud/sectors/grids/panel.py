@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from geocloud.catalogue.spec import Text
+from geocloud.sectors.grids.boundaries import RULES
 from geocloud.sectors.grids.read import COMMUNITY, LAYER
 from geocloud.sectors.panel import Ask, Column, Function, Panel
 
@@ -83,11 +84,16 @@ _WHO = Function(
 )  # fmt: skip
 _FUSION = Function(
     "grid-fusion",
-    asks=(Ask("a", pick="layer"), Ask("b", pick="layer"), Ask("by")),
+    asks=(
+        Ask("a", pick="layer", geometry="polygon"),
+        Ask("b", pick="layer", geometry="polygon"),
+        Ask("by", words={"area": Text(zh="按面积", en="Area"), "floor-area": Text(zh="按建筑面积", en="Floor area")}),
+        Ask("date"),
+    ),
     rows="places",
     columns=(
-        Column("name_a", Text(zh="甲网格", en="First grid")),
-        Column("name_b", Text(zh="乙网格", en="Second grid")),
+        Column("name_a", Text(zh="甲网格", en="First grid"), none=Text(zh="甲之外", en="Outside the first")),
+        Column("name_b", Text(zh="乙网格", en="Second grid"), none=Text(zh="乙之外", en="Outside the second")),
         Column("overlap_area_m2", Text(zh="共有面积", en="Shared"), "area_m2"),
         Column("share_of_a", Text(zh="占甲", en="Of the first"), "share"),
         Column("share_of_b", Text(zh="占乙", en="Of the second"), "share"),
@@ -97,22 +103,27 @@ _FUSION = Function(
     figures=(
         Column("report/a/grids", Text(zh="甲网格数", en="First grids"), "count"),
         Column("report/b/grids", Text(zh="乙网格数", en="Second grids"), "count"),
-        Column("report/a/closure", Text(zh="甲闭合差", en="Closure of the first"), "number"),
         Column("report/a/outside_m2", Text(zh="甲在乙外", en="First outside the second"), "area_m2"),
+        Column("report/b/outside_m2", Text(zh="乙在甲外", en="Second outside the first"), "area_m2"),
+        Column("report/a/closure", Text(zh="甲最大闭合差", en="Closure of the first, greatest"), "share"),
+        Column("report/b/closure", Text(zh="乙最大闭合差", en="Closure of the second, greatest"), "share"),
     ),
     example={"a": LAYER, "b": "grid.police_grid"},
 )  # fmt: skip
 _CONFLICTS = Function(
     "grid-conflicts",
-    asks=(Ask("date"), Ask("rules"), Ask("tolerance_m")),
+    asks=(Ask("date"), Ask("rules", words=RULES), Ask("tolerance_m")),
     layers=(LAYER,),
     rows="places",
     columns=(
-        Column("rule", Text(zh="规则", en="Rule"), "code"),
-        Column("key_a", Text(zh="网格甲", en="First grid"), "code"),
-        Column("key_b", Text(zh="网格乙", en="Second grid"), "code"),
-        Column("department_a", Text(zh="甲部门", en="Department")),
-        Column("department_b", Text(zh="乙部门", en="Other department")),
+        Column(
+            "rule", Text(zh="问题", en="Conflict"), words=RULES,
+            tones={"F1": "warning", "F2": "danger", "F3": "warning", "F4": "danger", "F5": "note"},
+        ),
+        Column("department_a", Text(zh="部门", en="Department")),
+        Column("key_a", Text(zh="网格", en="Grid"), "code"),
+        Column("department_b", Text(zh="另一部门", en="Other department")),
+        Column("key_b", Text(zh="另一网格或上级", en="Other grid or parent"), "code"),
         Column("area_m2", Text(zh="面积", en="Area"), "area_m2"),
         Column("width_m", Text(zh="宽", en="Width"), "metres"),
     ),
@@ -120,6 +131,7 @@ _CONFLICTS = Function(
         Column("summary/conflicts", Text(zh="冲突", en="Conflicts"), "count"),
         Column("summary/tolerance_m", Text(zh="容差", en="Tolerance"), "metres"),
     ),
+    verdict="rule",
 )  # fmt: skip
 
 PANEL = Panel(Text(zh="网格", en="Grids"), (_WHO, _CHECK, _FUSION, _CONFLICTS, _GENERATE))

@@ -125,7 +125,8 @@ def forecast(run: Run, lot: str, hours: int = 6, weeks: int = 4, datetime_: str 
     """Free spaces of a car park by half-hours for the next `hours`, from the readings up to now or a past moment.
 
     `method` is `week` (same time of week), `yesterday`, or `none` where the past does not reach; `why` says for what
-    reason. `mae` and `mae_yesterday` are in spaces, over the same cases of the last TRIAL_DAYS days. UnknownItem for a
+    reason. `low` and `high` of a row are its number less and plus its error, within 0 and the spaces there are. `mae`
+    and `mae_yesterday` are in spaces, over the same cases of the last TRIAL_DAYS days. UnknownItem for a
     car park that is not there or has no readings.
     """
     refuse_impossible(hours=hours, weeks=weeks)
@@ -162,14 +163,17 @@ def forecast(run: Run, lot: str, hours: int = 6, weeks: int = 4, datetime_: str 
         "tried": tried.cases,
         "trial_days": TRIAL_DAYS,
         "rows": [
-            {
-                "start": _step(steps + a),
-                "free": _short(value if np.isfinite(value) else None),
-                "mae": _short(mae[(a - 1) // _PER_HOUR]) if method != "none" else None,
-            }
+            _row(_step(steps + a), value, mae[(a - 1) // _PER_HOUR] if method != "none" else None, most)
             for a, value in zip(aheads, chosen, strict=True)
         ],
     }
+
+
+def _row(start: str, value: float, mae: float | None, most: float | None) -> dict[str, Any]:
+    """A step: the number expected, its mean error, and what lies within that error and can be."""
+    free = value if np.isfinite(value) else None
+    low, high = (None, None) if free is None or mae is None else _bounded(np.array([free - mae, free + mae]), most)
+    return {"start": start, "free": _short(free), "mae": _short(mae), "low": _short(low), "high": _short(high)}
 
 
 _WHY = {
@@ -200,7 +204,7 @@ def _step(number: int) -> str:
 
 
 def _short(value: float | None) -> float | None:
-    return None if value is None else round(value, 2)
+    return None if value is None else round(float(value), 2)
 
 
 def _run(run: Run, inputs: dict[str, Any], _wanted: frozenset[str]) -> Results:

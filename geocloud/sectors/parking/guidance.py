@@ -85,7 +85,8 @@ def _boards(run: Run, level: Level | None, code: str | None) -> list[dict[str, A
     if code is not None and not found:
         raise UnknownItem(
             f"There is no guidance board `{code[:60]}`.", f"没有诱导屏 {code[:60]}。",
-            todo_en=f"See /collections/{BOARDS}/items.", todo_zh=f"见 /collections/{BOARDS}/items。",
+            todo_en=f"Check the code, or pick the board on the map; all are in /collections/{BOARDS}/items.",
+            todo_zh=f"请核对编码,或在地图上点选;全部诱导屏见 /collections/{BOARDS}/items。",
         )  # fmt: skip
     names = ("code", "name", "level", "shows", "lines", "state", "lon", "lat")
     return [dict(zip(names, row, strict=True)) | {"subjects": _subjects(row[3], row[4])} for row in found]

@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 from geocloud.catalogue.spec import Text
-from geocloud.sectors.panel import Ask, Column, Function, Panel
+from geocloud.sectors.panel import Ask, Chart, Column, Function, Panel
 
 __all__ = ["PANEL"]
 
+_SPACES = Text(zh="个", en="spaces")
 _LOTS, _BOARDS = "facility.parking_lot", "parking.guidance_board"
 _NEAR = Function(
     "parking-near",
@@ -82,6 +83,7 @@ _GUIDANCE = Function(
         Column("feed/at", Text(zh="时刻", en="As of"), "time"),
         Column("feed/table/source", Text(zh="分级来源", en="Levels from")),
     ),
+    verdict="level",
 )
 _FORECAST = Function(
     "parking-forecast",
@@ -90,25 +92,46 @@ _FORECAST = Function(
     rows="forecast/rows",
     columns=(
         Column("start", Text(zh="时刻", en="Time"), "time"),
-        Column("free", Text(zh="预计空余", en="Free, expected"), "number"),
-        Column("mae", Text(zh="回测平均误差", en="Mean error in trials"), "number"),
+        Column("free", Text(zh="预计空余", en="Free, expected"), "number", _SPACES),
+        Column("mae", Text(zh="回测平均误差", en="Mean error in trials"), "number", _SPACES),
     ),
     figures=(
         Column("forecast/name", Text(zh="停车场", en="Car park")),
         Column("forecast/spaces", Text(zh="总泊位", en="Spaces"), "count"),
-        Column("forecast/mae", Text(zh="回测平均误差", en="Mean error in trials"), "number"),
-        Column("forecast/mae_yesterday", Text(zh="取前一日的误差", en="Error of yesterday's number"), "number"),
-        Column("forecast/why", Text(zh="所用方法", en="Why this way")),
+        Column("forecast/newest_step", Text(zh="最近读数", en="Newest reading"), "time"),
+        Column("forecast/mae", Text(zh="回测平均误差", en="Mean error in trials"), "number", _SPACES),
+        Column("forecast/mae_yesterday", Text(zh="取前一日的误差", en="Error of yesterday's number"), "number",
+               _SPACES),
+        Column(
+            "forecast/method", Text(zh="所用方法", en="Method"),
+            words={"week": Text(zh="前几周同一时刻", en="Same time of week"),
+                   "yesterday": Text(zh="前一日同一时刻", en="Yesterday's number"),
+                   "none": Text(zh="未作预测", en="No forecast")},
+            tones={"week": "good", "yesterday": "warning", "none": "unknown"},
+        ),
+        Column("forecast/why", Text(zh="原因", en="Why this way")),
     ),
-)
+    chart=Chart(
+        Text(zh="预计空余泊位", en="Free spaces, expected"), "start", "free", "low", "high", _SPACES,
+        Text(zh="色带为回测平均误差", en="the band is the mean error in trials"),
+    ),
+)  # fmt: skip
+_BUCKETS = {
+    "10m": Text(zh="10 分钟", en="10 minutes"),
+    "1h": Text(zh="1 小时", en="1 hour"),
+    "3h": Text(zh="3 小时", en="3 hours"),
+    "6h": Text(zh="6 小时", en="6 hours"),
+    "1d": Text(zh="1 天", en="1 day"),
+}
 _HISTORY = Function(
     "parking-history",
-    asks=(Ask("lot", layer=_LOTS, field="code"), Ask("datetime", pick="period"), Ask("bucket")),
+    asks=(Ask("lot", layer=_LOTS, field="code"), Ask("datetime", pick="period"), Ask("bucket", words=_BUCKETS)),
     layers=(_LOTS,),
     rows="history/rows",
     columns=(
         Column("start", Text(zh="时段", en="From"), "time"),
-        Column("free", Text(zh="平均空余", en="Free, mean"), "number"),
+        Column("free", Text(zh="平均空余", en="Free, mean"), "number", _SPACES,
+               none=Text(zh="无读数", en="No reading")),
         Column("occupancy", Text(zh="占用率", en="Taken"), "share"),
         Column("least", Text(zh="最少", en="Least"), "count"),
         Column("most", Text(zh="最多", en="Most"), "count"),
@@ -119,6 +142,10 @@ _HISTORY = Function(
         Column("history/from", Text(zh="自", en="From"), "time"),
         Column("history/to", Text(zh="至", en="To"), "time"),
     ),
-)
+    chart=Chart(
+        Text(zh="空余泊位", en="Free spaces"), "start", "free", "least", "most", _SPACES,
+        Text(zh="色带为每段的最少到最多", en="the band is from least to most"),
+    ),
+)  # fmt: skip
 
 PANEL = Panel(Text(zh="智慧停车", en="Parking"), (_NEAR, _GAP, _GUIDANCE, _FORECAST, _HISTORY))

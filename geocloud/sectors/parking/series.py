@@ -59,7 +59,8 @@ def stream_of(run: Run, lot: str) -> Stream:
     if not found:
         raise UnknownItem(
             f"There is no car park `{lot[:60]}`.", f"没有停车场 {lot[:60]}。",
-            todo_en=f"See /collections/{LOTS}/items.", todo_zh=f"见 /collections/{LOTS}/items。",
+            todo_en=f"Check the code, or pick the car park on the map; all are in /collections/{LOTS}/items.",
+            todo_zh=f"请核对编码,或在地图上点选;全部停车场见 /collections/{LOTS}/items。",
         )  # fmt: skip
     fid, spaces, name = found[0]
     binder = Binder()
@@ -75,8 +76,9 @@ def stream_of(run: Run, lot: str) -> Stream:
     if not streams:
         raise UnknownItem(
             f"The car park `{lot[:60]}` has no readings of free spaces.", f"停车场 {lot[:60]} 没有余位读数。",
-            todo_en="Register a datastream free_spaces for it and send readings, see docs/sectors.md.",
-            todo_zh="请为其登记数据流 free_spaces 并报送读数,见 docs/sectors.md。",
+            todo_en="Pick one that shows a number on the map, or have its readings sent: datastream free_spaces, see "
+            "docs/sectors.md.",
+            todo_zh="请选地图上显示余位的停车场,或为其登记数据流 free_spaces 并报送读数,见 docs/sectors.md。",
         )  # fmt: skip
     number, prop, synthetic, last = streams[0]
     return Stream(number, prop, spaces, name, synthetic, last)

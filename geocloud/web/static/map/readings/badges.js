@@ -149,13 +149,14 @@ export class Badges {
     const { map, dark } = this.#app;
     if (!map.style?._loaded) return;
     const night = dark ? 1 : 0;
+    // A new image is told of at once, and then all of this runs within: nothing may be half done meanwhile.
+    if (this.#on.size) for (const look of Object.keys(LOOKS)) this.#image(look, night);
     for (const id of this.#on.keys()) {
       const name = `${PREFIX}${id}`;
       if (map.getSource(name)) continue;
       const fonts = map.getStyle().layers.map((/** @type {any} */ x) => x.layout?.["text-font"]).filter(Array.isArray);
       const font = fonts.find((/** @type {string[]} */ x) => !/italic|oblique/i.test(x[0])) ?? fonts[0];
       if (!font) return;
-      for (const look of Object.keys(LOOKS)) this.#image(look, night);
       const age = ["concat", "\n", ["get", "age"]];
       const said = (/** @type {any} */ below) => ["format", ["get", "text"], {}, below, { "font-scale": 0.83 }];
       const ink = ["match", ["get", "look"], "stale", LOOKS.stale[night][2], "doubtful", LOOKS.doubtful[night][2], LOOKS.fresh[night][2]];

@@ -10,7 +10,10 @@ import { valueText } from "./source.js";
 
 const [WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM] = [320, 132, 44, 8, 8, 20];
 const SVG = "http://www.w3.org/2000/svg";
-const DAY_MS = 86_400_000;
+const [HOUR_MS, DAY_MS] = [3_600_000, 86_400_000];
+/** Hours between times at the foot. */
+const STEPS_H = [0.25, 0.5, 1, 2, 3, 6, 12, 24, 48];
+const TICKS_MOST = 7.5;
 
 /** @param {string} tag @param {Record<string, string | number>} attributes @param {string} [text] */
 function element(tag, attributes, text) {
@@ -55,9 +58,10 @@ export function ticksOf(low, high) {
  * @param {number} width Milliseconds of a bucket.
  * @param {string} unit
  * @param {string} title
+ * @param {string} [none] What an interval is that has no value.
  * @returns {SVGElement}
  */
-export function chartOf(app, buckets, width, unit, title) {
+export function chartOf(app, buckets, width, unit, title, none = app.t("无读数", "without readings")) {
   const { t } = app;
   const known = buckets.filter((b) => b.mean !== null);
   const low = Math.min(...known.map((b) => Number(b.min)));
@@ -68,8 +72,8 @@ export function chartOf(app, buckets, width, unit, title) {
   const y = (/** @type {number} */ v) => HEIGHT - BOTTOM - ((v - ticks[0]) / (ticks[ticks.length - 1] - ticks[0])) * (HEIGHT - TOP - BOTTOM);
   const middle = (/** @type {number} */ i) => x(Date.parse(buckets[i].start) + width / 2);
   const gaps = buckets.length - known.length;
-  const words = t(`${title}：最低 ${valueText(low, unit)}，最高 ${valueText(high, unit)}；${buckets.length} 个时段中 ${gaps} 个无读数`,
-    `${title}: from ${valueText(low, unit)} to ${valueText(high, unit)}; ${gaps} of ${buckets.length} intervals without readings`);
+  const words = t(`${title}：最低 ${valueText(low, unit)}，最高 ${valueText(high, unit)}；${buckets.length} 个时段中 ${gaps} 个${none}`,
+    `${title}: from ${valueText(low, unit)} to ${valueText(high, unit)}; ${gaps} of ${buckets.length} intervals ${none}`);
   const svg = /** @type {SVGElement} */ (element("svg", { class: "chart", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": words }));
   svg.append(element("title", {}, words));
   for (const tick of ticks) {
@@ -99,10 +103,10 @@ export function chartOf(app, buckets, width, unit, title) {
   return svg;
 }
 
-/** Midnights in Beijing for a week, every six hours for a day. @param {number} from @param {number} to */
+/** Round times in Beijing, at most seven: midnights for a week, every six hours for a day. @param {number} from @param {number} to */
 function timeTicks(from, to) {
   const shift = 8 * 3_600_000;
-  const step = to - from > 2 * DAY_MS ? DAY_MS : DAY_MS / 4;
+  const step = (STEPS_H.find((s) => (to - from) / (s * HOUR_MS) < TICKS_MOST) ?? 24 * Math.ceil((to - from) / DAY_MS / TICKS_MOST)) * HOUR_MS;
   const found = [];
   for (let at = Math.ceil((from + shift) / step) * step - shift; at <= to; at += step) {
     const local = new Date(at + shift).toISOString();

@@ -173,7 +173,7 @@ export class Drawing {
     const line = (/** @type {string} */ source) => [
       { id: `${source}:halo`, type: "line", source, filter: ["!", point], layout: bends, paint: { "line-color": halo, "line-width": ["match", ["geometry-type"], "Polygon", 2.5, 6], "line-opacity": 0.8 } },
       { id: `${source}:line`, type: "line", source, filter: ["!", point], layout: bends, paint: { "line-color": color, "line-width": ["match", ["geometry-type"], "Polygon", 1.2, 3] } }];
-    const circle = { "circle-radius": ["interpolate", ["linear"], ["zoom"], 8, 4, 12, 8], "circle-color": color, "circle-stroke-color": halo, "circle-stroke-width": 2 };
+    const circle = { "circle-radius": ["interpolate", ["linear"], ["zoom"], 8, 6, 12, 8], "circle-color": color, "circle-stroke-color": halo, "circle-stroke-width": 2 };
     const layers = [
       { id: `${OTHERS}:area`, type: "fill", source: OTHERS, filter: area, paint: { "fill-color": color, "fill-opacity": 0.1 } },
       { id: `${ROWS}:area`, type: "fill", source: ROWS, filter: area, paint: { "fill-color": color, "fill-opacity": 0.3 } },

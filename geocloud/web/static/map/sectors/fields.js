@@ -156,8 +156,9 @@ function periodField(given) {
 /** @param {Given} given @returns {Field} */
 function layerField(given) {
   const { app } = given;
-  const empty = given.required || given.schema.default !== undefined ? [] : [{ value: "", text: nothing(given) }];
-  const known = app.catalogue.themes.flatMap((theme) => theme.layers.map((id) => ({ value: id, text: `${app.words.text(theme.title)} · ${wordOf(app, null, id)}` })));
+  const empty = given.schema.default !== undefined ? [] : [{ value: "", text: given.required ? app.t("请选择…", "Choose …") : nothing(given) }];
+  const fits = (/** @type {string} */ id) => !given.ask?.geometry || app.layers.get(id)?.geometry === "geometry" || String(app.layers.get(id)?.geometry).includes(given.ask.geometry);
+  const known = app.catalogue.themes.flatMap((theme) => theme.layers.filter(fits).map((id) => ({ value: id, text: `${app.words.text(theme.title)} · ${wordOf(app, null, id)}` })));
   const usual = String(given.schema.default ?? "");
   if (usual && !app.layers.has(usual)) known.unshift({ value: usual, text: usual });
   const box = select([...empty, ...known], usual, given.changed, { "data-input": given.name });

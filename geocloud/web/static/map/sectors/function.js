@@ -11,6 +11,7 @@ import { Form } from "./form.js";
 import { List } from "./list.js";
 import { KEYS } from "./panel.js";
 import { answerRows, placeRows } from "./rows.js";
+import { seriesOf } from "./series.js";
 
 /**
  * @typedef {import("../types.js").App} App
@@ -19,6 +20,7 @@ import { answerRows, placeRows } from "./rows.js";
 
 const WRITE_MS = 300;
 const CLOSE = 15;
+const NARROW = "(max-width: 720px)";
 
 export class FunctionView {
   element = h("div", { class: "sector-view" });
@@ -83,7 +85,7 @@ export class FunctionView {
       example ? button(app.t("填入示例", "Fill in an example"), () => this.#fill(this.#one.example), { "data-act": "example" }) : ""));
     if (given) form.write(given);
     this.#follow();
-    if (!this.#job && !window.matchMedia("(max-width: 720px)").matches) form.start();
+    if (!this.#job && !window.matchMedia(NARROW).matches) form.start();
   }
 
   get app() {
@@ -177,7 +179,8 @@ export class FunctionView {
       if (signal.aborted || /** @type {any} */ (error)?.name === "AbortError") return;
       const details = /** @type {any} */ (error)?.details ?? { detail: /** @type {any} */ (error)?.detail ?? /** @type {any} */ (error)?.message ?? String(error) };
       this.#asked.setAttribute("open", "");
-      this.#outcome.replaceChildren(failureOf(this.#app, details, (input, text) => Boolean(this.#form?.say(input, text))));
+      this.#outcome.replaceChildren(failureOf(this.#app, this.#process, details, (input, text) => Boolean(this.#form?.say(input, text))));
+      /** @type {HTMLElement | null} */ (this.#outcome.querySelector(".verdict-word"))?.focus();
     }
   }
 
@@ -222,11 +225,43 @@ export class FunctionView {
     this.#drawing.show(answer);
     this.#list = new List(app, answer, { pick: (row) => this.#pick(row), only: (test) => this.#drawing.only(test) });
     const empty = answer.rows.length === 0 && Boolean(this.#one.rows);
-    this.#outcome.replaceChildren(answerHead(app, this.#one, this.#process, outputs, id),
-      answer.rows.length ? this.#list.element : empty ? h("p", { class: "tool-hint" }, app.t("没有结果。可放宽条件再试。", "Nothing was found. Try wider conditions.")) : "");
-    const box = boxOfAll([...answer.rows.map((r) => r.feature), ...answer.others]);
-    if (box) app.view.fit(box);
+    const chart = seriesOf(app, this.#one.chart, answer.rows);
+    this.#outcome.replaceChildren(chart ?? "", answerHead(app, this.#one, this.#process, outputs, id),
+      chart ? this.#folded(answer.rows.length) : (answer.rows.length ? this.#list.element : empty ? h("p", { class: "tool-hint" }, app.t("没有结果。可放宽条件再试。", "Nothing was found. Try wider conditions.")) : ""));
+    const inputs = this.#given() ?? {};
+    const asked = Object.values(inputs).filter((v) => v?.coordinates).map((geometry) => ({ geometry }));
+    const drawn = [...answer.rows.map((r) => r.feature), ...answer.others, ...asked].filter(Boolean);
+    const box = boxOfAll(drawn.length ? drawn : await this.#subjects(inputs, signal));
+    if (this.#isOver || signal.aborted) return;
+    if (box) this.#see(box);
+    if (window.matchMedia(NARROW).matches) this.#outcome.scrollIntoView({ block: "start" });
     app.announce(app.t(`完成，共 ${answer.rows.length} 条`, `Done, ${answer.rows.length} in all`));
+  }
+
+  /** The list, folded below what is drawn of it. @param {number} rows */
+  #folded(rows) {
+    const { t, words } = this.#app;
+    return h("details", { class: "sector-more sector-values" }, h("summary", {}, icon(ICONS.right), t(`各时段数值（${words.count(rows)}）`, `Values by time (${words.count(rows)})`)),
+      this.#list?.element ?? "");
+  }
+
+  /**
+   * Features that inputs name by their code, brought out: the place of an answer that has none.
+   * @param {Record<string, any>} inputs
+   * @param {AbortSignal} signal
+   */
+  async #subjects(inputs, signal) {
+    const { app } = this;
+    const found = await Promise.all(this.#one.asks.map(async (/** @type {any} */ ask) => {
+      const layer = app.layers.get(ask.layer);
+      const value = inputs[ask.input];
+      if (!layer || typeof value !== "string") return [];
+      const query = new URLSearchParams({ limit: "1", filter: `"${ask.field}" = '${value.replaceAll("'", "''")}'` });
+      // The answer is there without its place.
+      return app.fetchJSON(app.url(`${layer.items}?${query}`), { signal }).then((page) => page.features, () => []);
+    }));
+    if (!this.#isOver && !signal.aborted && found.flat().length) app.view.highlight(found.flat());
+    return found.flat();
   }
 
   #defaults() {
@@ -266,10 +301,18 @@ export class FunctionView {
       app.announce(app.t("该条没有位置", "It has no place"));
       return;
     }
+    const middle = this.#see(box);
+    // A popup would cover what is left of a phone's map, and says what the row does.
+    if (window.matchMedia(NARROW).matches) this.#drawing.closePopup();
+    else this.#drawing.popup(row.number, middle);
+  }
+
+  /** Brings a box into view, a point no closer than its surroundings say something. @param {number[]} box */
+  #see(box) {
     const middle = /** @type {[number, number]} */ ([(box[0] + box[2]) / 2, (box[1] + box[3]) / 2]);
-    if (box[0] === box[2] && box[1] === box[3]) app.view.goTo(middle, CLOSE);
-    else app.view.fit(box);
-    this.#drawing.popup(row.number, middle);
+    if (box[0] === box[2] && box[1] === box[3]) this.#app.view.goTo(middle, CLOSE);
+    else this.#app.view.fit(/** @type {[number, number, number, number]} */ (box));
+    return middle;
   }
 }
 

@@ -108,10 +108,13 @@ export class List {
     const [first, ...rest] = this.#answer.columns;
     const facts = rest.map((c) => ({ column: c, value: at(row.values, c.name, lang) })).filter(({ column, value }) => valueWords(this.#app, column, value)).slice(0, FACTS);
     const name = first ? valueWords(this.#app, first, at(row.values, first.name, lang)) : "";
-    return h("li", {}, h("button", { type: "button", class: "sector-row", "data-number": row.number, "aria-pressed": String(row.number === this.#number),
-      title: row.feature ? t("在地图上显示", "Show on the map") : t("没有位置", "It has no place"), onclick: () => this.#does.pick(row) },
-    h("span", { class: "sector-row-name" }, name || `${row.number + 1}`, !row.feature && this.#answer.unplaced < this.#answer.rows.length && h("span", { class: "hint" }, t(" 无位置", " no place"))),
-    h("span", { class: "sector-facts" }, ...facts.map(({ column, value }) => h("span", { "data-column": column.name },
+    const shown = { class: "sector-row", "data-number": row.number };
+    // What has no place has nothing to be pressed for.
+    const made = !row.feature ? { ...shown, title: t("没有位置", "It has no place") } : { ...shown, type: "button", "aria-pressed": String(row.number === this.#number),
+      title: t("在地图上显示", "Show on the map"), onclick: () => this.#does.pick(row) };
+    return h("li", {}, h(row.feature ? "button" : "div", made,
+    h("span", { class: "sector-row-name" }, first && name ? valueElement(this.#app, first, at(row.values, first.name, lang)) : `${row.number + 1}`, !row.feature && this.#answer.unplaced < this.#answer.rows.length && h("span", { class: "hint" }, t(" 无位置", " no place"))),
+    h("span", { class: "sector-facts" }, ...facts.map(({ column, value }) => h("span", { "data-column": column.name, class: /\n/.test(valueWords(this.#app, column, value)) ? "lines" : null },
       h("span", { class: "hint" }, `${words.text(column.title)} `), valueElement(this.#app, column, value))))));
   }
 }

@@ -6,12 +6,15 @@ import { wordOf } from "./fields.js";
 
 /**
  * @typedef {import("../types.js").App} App
- * @typedef {{name: string, title: {zh: string, en: string}, kind: string, unit?: string, codes?: string, words?: Record<string, any>,
+ * @typedef {{name: string, title: {zh: string, en: string}, kind: string, unit?: string | {zh: string, en: string},
+ *   none?: {zh: string, en: string}, codes?: string, words?: Record<string, any>,
  *   tones?: Record<string, string>}} Column
  */
 
 const COLUMNS_MOST = 8;
 const FIGURES_MOST = 9;
+/** A share below this is told as such: what is left of rounding says nothing. */
+const SHARE_LEAST = 1e-5;
 /** A sign of its own for each tone, so that colour never speaks alone. @type {Record<string, string>} */
 const SIGNS = {
   good: "M12 3a9 9 0 100 18 9 9 0 000-18zM8 12l3 3 5-6",
@@ -46,19 +49,20 @@ export function said(app, value) {
  */
 export function valueWords(app, column, value) {
   const { t, words } = app;
-  if (value === null || value === undefined || value === "") return "";
+  if (value === null || value === undefined || value === "") return column.none ? words.text(column.none) : "";
   if (Array.isArray(value)) return value.map((v) => valueWords(app, column, v)).filter(Boolean).join(t("、", ", "));
   if (typeof value === "object") return said(app, value);
   if (column.words?.[String(value)] || column.codes) return wordOf(app, column, value);
   if (typeof value === "boolean") return value ? t("是", "yes") : t("否", "no");
   if (column.kind === "time") return words.date(String(value));
   if (typeof value !== "number") return String(value);
-  const unit = column.unit ? ` ${column.unit}` : "";
+  const unit = column.unit ? ` ${said(app, column.unit)}` : "";
   if (column.kind === "metres") return words.length(value);
   if (column.kind === "area_m2") return words.area(value);
+  if (column.kind === "share" && value !== 0 && Math.abs(value) < SHARE_LEAST) return t("不足 0.001%", "under 0.001%");
   if (column.kind === "share") return `${words.figure(value * 100)}%`;
   if (column.kind === "count") return `${words.count(value)}${unit}`;
-  if (column.kind === "minutes") return minutes(app, value);
+  if (column.kind === "minutes" || column.kind === "seconds") return minutes(app, column.kind === "seconds" ? value / 60 : value);
   if (column.kind === "code" || column.kind === "text") return `${value}${unit}`;
   return `${Math.abs(value) >= 1000 ? value.toLocaleString("en-US", { maximumFractionDigits: 1 }) : words.figure(value)}${unit}`;
 }
