@@ -36,6 +36,8 @@ _NAMES: dict[int, tuple[float, float]] = {1: (20, 3), 2: (16, 6.5), 3: (13, 9.6)
 # Points are markers when they are no longer clustered, in dense layers two zooms later; then their names follow.
 _DENSE_FROM, _LABELS_AFTER = 13, 1
 _REST = Text(zh="其他", en="Other")
+# What is left where a class has that name already: rows whose field is empty, or says what no class is for.
+_UNCLASSED = Text(zh="未分类", en="Not classed")
 # Metres a pixel of 1/96 inch covers at zoom 0 on the equator, as a scale's denominator.
 _DENOMINATOR_Z0 = 2 * math.pi * 6378137 / 512 / (0.0254 / 96)
 
@@ -118,7 +120,8 @@ def look_of(layer: Layer, shape: Shape | None, language: str) -> Look:
     alike = spec.style.draw in ("land", "boundary", "water", "building", "railway", "place")
     classes = () if alike else classes_of(layer)
     drawn = [Drawn(c.codes, c.title, _of_class(layer, rest, c, i)) for i, c in enumerate(classes)]
-    drawn.append(Drawn((), _REST if drawn else spec.title, rest))
+    left = _UNCLASSED if any(d.title.zh == _REST.zh for d in drawn) else _REST
+    drawn.append(Drawn((), left if drawn else spec.title, rest))
     clustered = shape == "point" and spec.style.draw == "overlay" and spec.tiles.overview in ("cluster", "h3")
     field = spec.style.color_by if len(drawn) > 1 else None
     named = spec.style.draw == "place"

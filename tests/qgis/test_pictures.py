@@ -12,6 +12,8 @@ from tests.qgis.conftest import City, Desk
 
 SCHOOL = "geocloud_features_facility-school"
 Colour = tuple[int, int, int]
+# Pixels from the middle of a marker to its ring.
+RING_PX = 9
 
 
 def colour(text: str) -> Colour:
@@ -50,7 +52,12 @@ def test_a_lone_school_has_the_colour_of_its_class(city: City, desk: Desk) -> No
     for stage, lon, lat in alone:
         box = [lon - 0.01, lat - 0.0075, lon + 0.01, lat + 0.0075]
         image, extent = drawn(desk, box=box, layers=[SCHOOL], labels=False)
-        assert near(pixel(image, extent, lon, lat), colour(colours[stage])), stage
+        # A pictogram is in the middle, the ring around it has the class's colour.
+        degrees = (extent[2] - extent[0]) / image.width
+        around = [pixel(image, extent, lon + RING_PX * degrees * x, lat + RING_PX * degrees * y)
+                  for x, y in ((1, 0), (-1, 0), (0, 1), (0, -1))]  # fmt: skip
+        assert all(near(c, colour(colours[stage])) for c in around), stage
+        assert len({pixel(image, extent, lon + d * degrees, lat) for d in range(-6, 7)}) > 2, stage
 
 
 def test_schools_that_crowd_are_one_disc_with_their_number(city: City, desk: Desk) -> None:
