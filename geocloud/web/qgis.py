@@ -23,6 +23,8 @@ __all__ = ["ROUTES"]
 Handler = Callable[[Service, Ask, dict[str, str]], Awaitable[Answer]]
 
 _CITY = "city"
+# Layers that maps show from this zoom on are details: they would cover what they are part of.
+_DETAILS = 12
 _MEDIA_TYPE = "application/x-qgis-project-container"
 _SHAPES: dict[int, Shape] = {0: "point", 1: "line", 2: "polygon"}
 
@@ -65,8 +67,8 @@ async def _project(service: Service, ask: Ask, params: dict[str, str]) -> Answer
 
 
 def _own(catalogue: Catalogue, theme: str | None) -> frozenset[str]:
-    """The theme's layers that can lie over each other and all be read: points and lines."""
-    own = [x for x in catalogue.layers.values() if x.spec.theme == theme]
+    """The theme's layers that can lie over each other and all be read: points and lines, but not those of details."""
+    own = [x for x in catalogue.layers.values() if x.spec.theme == theme and x.spec.tiles.min_zoom < _DETAILS]
     return frozenset(x.id for x in own if shape_of(x.spec) in ("point", "line"))
 
 

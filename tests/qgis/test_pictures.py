@@ -50,7 +50,7 @@ def test_a_lone_school_has_the_colour_of_its_class(city: City, desk: Desk) -> No
     )
     assert len(alone) >= 2
     for stage, lon, lat in alone:
-        box = [lon - 0.01, lat - 0.0075, lon + 0.01, lat + 0.0075]
+        box = [lon - 0.004, lat - 0.003, lon + 0.004, lat + 0.003]
         image, extent = drawn(desk, box=box, layers=[SCHOOL], labels=False)
         # A pictogram is in the middle, the ring around it has the class's colour.
         degrees = (extent[2] - extent[0]) / image.width

@@ -22,7 +22,8 @@ SHOWN = {
 }
 SHOWN["grid"] = {"grid.unit_grid"}
 SHOWN["culture"] |= {"facility.culture_venue", "facility.heritage_site"}
-SHOWN["parking"] |= {"facility.parking_lot"}
+# Berths and entrances are details of their car parks.
+SHOWN["parking"] = {"facility.parking_lot", "parking.guidance_board"}
 SHOWN["water"] |= {"facility.river_gauge", "facility.rain_gauge"}
 SHOWN["emergency"] |= {"facility.shelter"}
 
