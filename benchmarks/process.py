@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import http.client
+import json
 import os
 import signal
 import socket
@@ -15,7 +16,7 @@ from pathlib import Path
 
 import psutil
 
-__all__ = ["Answer", "Server", "Unavailable", "cpu_of", "family", "free_port", "get", "spent"]
+__all__ = ["Answer", "Server", "Unavailable", "cpu_of", "executed", "family", "free_port", "get", "spent"]
 
 START_SECONDS = 90.0
 
@@ -57,6 +58,27 @@ def get(port: int, path: str, headers: Mapping[str, str] | None = None, timeout:
         )
     finally:
         conn.close()
+
+
+def executed(port: int, process: str, asks: Sequence[Mapping[str, object]], timeout: float = 120.0) -> list[float]:
+    """Seconds from the request to the whole answer of each execution, one after another on one connection."""
+    conn = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
+    took = []
+    try:
+        for inputs in asks:
+            begun = time.perf_counter()
+            conn.request(
+                "POST", f"/processes/{process}/execution", json.dumps({"inputs": inputs}),
+                {"content-type": "application/json"},
+            )  # fmt: skip
+            response = conn.getresponse()
+            body = response.read()
+            took.append(time.perf_counter() - begun)
+            if response.status != 200:
+                raise RuntimeError(f"{process}: {response.status} {body[:300]!r}")
+    finally:
+        conn.close()
+    return took
 
 
 def cpu_of(pids: Sequence[int]) -> dict[int, float]:

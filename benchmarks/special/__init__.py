@@ -16,6 +16,7 @@ from benchmarks.special import (
     loading,
     memory,
     parking,
+    readings_many,
     responsible,
     seeding,
     sensing,
@@ -27,5 +28,5 @@ from benchmarks.special import (
 from benchmarks.special.base import SPECIALS, Context, Special
 
 __all__ = ["SPECIALS", "Context", "Special", "aggregate", "cached", "catalogue", "conflicts", "drivers", "edits",
-           "emergency", "freshness", "gone", "grid_codes", "history", "loading", "memory", "parking", "responsible",
-           "seeding", "sensing", "servers", "site_check", "stamps", "tiles"]  # fmt: skip
+           "emergency", "freshness", "gone", "grid_codes", "history", "loading", "memory", "parking", "readings_many",
+           "responsible", "seeding", "sensing", "servers", "site_check", "stamps", "tiles"]  # fmt: skip

@@ -3,18 +3,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
 from benchmarks.ground import Ground
 from benchmarks.peers.base import Endpoint
-from benchmarks.process import spent
+from benchmarks.process import executed, spent
 from benchmarks.report import Finding
 from benchmarks.wrk import wrk
 
-__all__ = ["SPECIALS", "Contender", "Context", "Rate", "Special", "rates", "special"]
+__all__ = ["SPECIALS", "Contender", "Context", "Rate", "Special", "queued", "rates", "special"]
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,15 @@ def special(key: str, title: str) -> Callable[[Callable[[Context], list[Finding]
         return function
 
     return register
+
+
+def queued(context: Context, process: str, asks: Sequence[Mapping[str, object]], most_ms: float) -> Finding:
+    """Median of a process through HTTP, the queue and a worker; each place is asked once, after some that warm up."""
+    took = executed(context.endpoints["geocloud"].server.port, process, [*asks[:5], *asks])[min(5, len(asks)) :]
+    value = median(took) * 1_000
+    detail = f"{len(asks)} asked one after another on one connection, slowest {max(took) * 1_000:.0f} ms"
+    title = f"{process} through HTTP and the queue"
+    return Finding("processes", title, value, "ms", f"< {most_ms:g}", value < most_ms, detail)
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import time
 from statistics import median
+from typing import Any
 
 from benchmarks.report import Finding
-from benchmarks.special.base import Context, special
+from benchmarks.special.base import Context, queued, special
 from geocloud import demo
 from geocloud.catalogue.publish import sync
 from geocloud.db.cluster import Urls
@@ -37,20 +38,25 @@ def near(context: Context) -> list[Finding]:
     bring_up(urls.writer)
     context.say("making the road graph")
     build(settings, urls.writer)
-    return asked(settings, urls)
+    return [*asked(settings, urls), queued(context, PROCESS.id, _asks(urls, 300), NEAR_MS)]
 
 
-def asked(settings: Settings, urls: Urls) -> list[Finding]:
-    """The findings on a database that is ready."""
+def _asks(urls: Urls, walk_m: int) -> list[dict[str, Any]]:
+    """Inputs for places some steps from car parks all over the city."""
     with connect(urls.reader, application_name="geocloud bench") as conn, conn.cursor() as cur:
         cur.execute(
             "SELECT ST_X(geom) + 0.0007, ST_Y(geom) - 0.0006 FROM facility.parking_lot ORDER BY md5(code) LIMIT %s",
             (_PLACES,),
         )
         places = [list(map(float, r)) for r in cur.fetchall()]
+    return [{"point": {"type": "Point", "coordinates": at}, "walk_m": walk_m, "limit": 50} for at in places]
+
+
+def asked(settings: Settings, urls: Urls) -> list[Finding]:
+    """The findings on a database that is ready."""
     found = []
     for walk_m in (300, 1_000):
-        asks = [{"point": {"type": "Point", "coordinates": at}, "walk_m": walk_m, "limit": 50} for at in places]
+        asks = _asks(urls, walk_m)
         took, features = [], []
         with open_run(settings, urls.reader) as run:
             # The first is asked twice: imports and what a connection reads first are not what is measured here.
@@ -72,9 +78,9 @@ def asked(settings: Settings, urls: Urls) -> list[Finding]:
             raise RuntimeError(f"{lots} car parks found, {by_road} of them along roads")
         value = median(took[1:])
         detail = (
-            f"{len(places)} places, slowest {max(took[1:]):.0f} ms; {lots / len(took):.1f} car parks each, "
+            f"{len(asks)} places, slowest {max(took[1:]):.0f} ms; {lots / len(took):.1f} car parks each, "
             f"{live / lots:.0%} with readings, {by_road / lots:.0%} along roads; with a connection and the catalogue "
-            f"opened for it, as a job does: median {median(whole):.0f} ms"
+            f"opened for it: median {median(whole):.0f} ms"
         )
         found.append(
             Finding("parking", f"car parks within {walk_m} m", value, "ms", f"< {NEAR_MS:.0f}", value < NEAR_MS, detail)

@@ -12,7 +12,7 @@ import psycopg2
 
 from benchmarks.process import get
 from benchmarks.report import Finding
-from benchmarks.special.base import Context, special
+from benchmarks.special.base import Context, queued, special
 from geocloud.db.cluster import Urls
 
 __all__ = ["asked", "measured"]
@@ -24,18 +24,25 @@ _POINTS, _ADDRESSES = 200, 60
 @special("responsible", "who is responsible at a point, at an address")
 def asked(context: Context) -> list[Finding]:
     """One request after another; the grids of each point are those that SQL finds."""
-    server = context.endpoints["geocloud"].server
-    return measured(context.ground.urls, server.port)
+    urls = context.ground.urls
+    asks = [{"point": {"type": "Point", "coordinates": [x, y]}} for x, y in _points(urls)]
+    found = measured(urls, context.endpoints["geocloud"].server.port)
+    return [*found, queued(context, "responsible-at", asks, POINT_MS)]
 
 
-def measured(urls: Urls, port: int) -> list[Finding]:
-    """Medians of points within the grids, drawn by the seed, and of whole names."""
+def _points(urls: Urls) -> list[tuple[float, float]]:
     with psycopg2.connect(urls.reader) as conn, conn.cursor() as cur:
         cur.execute(
             "SELECT ST_X(p), ST_Y(p) FROM (SELECT (ST_Dump(ST_GeneratePoints(ST_Union(geom), %s, 39409))).geom AS p "
             "FROM grid.unit_grid) s", (_POINTS,),
         )  # fmt: skip
-        points = cur.fetchall()
+        return [(float(x), float(y)) for x, y in cur.fetchall()]
+
+
+def measured(urls: Urls, port: int) -> list[Finding]:
+    """Medians of points within the grids, drawn by the seed, and of whole names."""
+    points = _points(urls)
+    with psycopg2.connect(urls.reader) as conn, conn.cursor() as cur:
         cur.execute(
             "SELECT DISTINCT name FROM base.village WHERE name IS NOT NULL ORDER BY name LIMIT %s", (_ADDRESSES,)
         )

@@ -41,7 +41,7 @@ from geocloud.sensing.directory import register
 from geocloud.sensing.model import Datastream
 from geocloud.settings import CitySettings, DatabaseSettings
 
-__all__ = ["measured", "readings"]
+__all__ = ["measured", "prepare", "readings"]
 
 _LAYER = "facility.air_station"
 DEVICES, _SENDERS, _READERS, _BATCH = 50_000, 2, 16, 20_000
@@ -67,7 +67,7 @@ def measured(folder: Path, size: str, seconds: float, say: Callable[[str], None]
     )
     with session(settings, lambda *_: None) as urls:
         say(f"{DEVICES:,} devices")
-        key, ids = _prepare(urls)
+        key, ids = prepare(urls, DEVICES)
         server = Server("sensing", free_port(), folder)
         env = {
             "GEOCLOUD_HOME": str(folder), "GEOCLOUD_DATABASE_PORT": str(settings.database_port),
@@ -85,12 +85,12 @@ def measured(folder: Path, size: str, seconds: float, say: Callable[[str], None]
             server.stop()
 
 
-def _prepare(urls: Urls) -> tuple[str, list[int]]:
+def prepare(urls: Urls, devices: int) -> tuple[str, list[int]]:
     """Devices at random places, a datastream each; a key, and ids of the datastreams."""
     migrate(urls.owner)
     layers, codes = read_layers(CitySettings().layers_folder)
     draw = random.Random(f"{SEED}-sensing")
-    places = [(f"S{n:05}", draw.uniform(115.3, 116.5), draw.uniform(35.8, 37.0)) for n in range(DEVICES)]
+    places = [(f"S{n:05}", draw.uniform(115.3, 116.5), draw.uniform(35.8, 37.0)) for n in range(devices)]
     with closing(psycopg2.connect(urls.owner)) as conn:
         sync(conn, {_LAYER: layers[_LAYER]}, codes)
         with conn, conn.cursor() as cur:
@@ -109,7 +109,7 @@ def _prepare(urls: Urls) -> tuple[str, list[int]]:
     async def streams() -> list[int]:
         conn = await asyncpg.connect(urls.writer)
         try:
-            for begin in range(0, DEVICES, 10_000):
+            for begin in range(0, devices, 10_000):
                 some = [
                     Datastream(layer=_LAYER, device=code, property="PM2.5", unit="ug/m3", minimum=0, maximum=1000,
                                interval_s=60, synthetic=True)

@@ -63,7 +63,8 @@ Results = Mapping[str, Any]
 class Process:
     """`run(run, inputs, wanted)` gets inputs that fit their schemas, defaults filled in, and the names of the outputs
     asked for; it returns at least those. It reads through `run.reader` alone, one state of the database throughout, and
-    writes, where `writes` says so, through `run.writer`.
+    writes, where `writes` says so, through `run.writer`. The same process of the machine may run others after it, so
+    nothing of one run is left where another would find it.
     """
 
     id: str

@@ -30,8 +30,10 @@ class Queue:
         self.conn, self.settings = conn, settings
 
     def listen(self) -> None:
+        """Hears of jobs from now on, and does not wait for the disk: a claim or a beat that is lost with the machine
+        leaves a job that is claimed again, while its end, on another connection, is on the disk with all before it."""
         with self.conn.cursor() as cur:
-            cur.execute(f"LISTEN {CHANNEL}")
+            cur.execute(f"LISTEN {CHANNEL}; SET synchronous_commit = off")
 
     def claim(self, worker: str, *, long: bool) -> Job | None:
         """The job that has waited longest, now running; one that may take minutes only where `long`."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,12 +21,17 @@ from geocloud.features.binder import Binder
 from geocloud.jobs.model import Process, Results
 from geocloud.settings import Settings
 
-__all__ = ["Renewable", "Run", "open_run", "run_process", "warm_catalogue"]
+__all__ = ["Renewable", "Run", "open_reader", "open_run", "run_process", "warm_catalogue"]
 
 # Long work reads more than a page of the API may, and ends with its process, were that killed.
 _LONG = (
     "SET TIME ZONE 'UTC'; SET jit = off; SET client_connection_check_interval = '500ms'; "
     "SELECT set_config('statement_timeout', %s, false)"
+)
+# A session loads PostGIS and its tables of systems with the first question that needs them.
+_FIRST = (
+    "SELECT ST_Transform(p, 4527) && p, ST_DWithin(p::geography, p::geography, 1), ST_Covers(p, p) "
+    "FROM ST_SetSRID(ST_Point(116, 36.5), 4490) p"
 )
 _CURSORS = itertools.count(1)
 _PLACEHOLDER = re.compile(r"\$(\d+)")
@@ -100,6 +105,19 @@ def _named(sql: str, binder: Binder) -> tuple[str, dict[str, object]]:
 
 
 @contextmanager
+def open_reader(settings: Settings, reader_url: str) -> Iterator[psycopg2.extensions.connection]:
+    """A connection for one run, in no transaction yet: what it reads is of the moment at which the run begins."""
+    with connect(reader_url, application_name="geocloud process") as conn:
+        conn.autocommit = True
+        with conn.cursor() as cur:
+            cur.execute(_LONG, (str(settings.database.process_statement_ms),))
+            cur.execute(_FIRST)
+        conn.autocommit = False
+        conn.set_session(isolation_level="REPEATABLE READ", readonly=True)
+        yield conn
+
+
+@contextmanager
 def open_run(
     settings: Settings,
     reader_url: str,
@@ -107,19 +125,21 @@ def open_run(
     language: Language = "zh",
     progress: Callable[[float, str, str], None] = _silent,
     writer_url: str | None = None,
+    reader: psycopg2.extensions.connection | None = None,
 ) -> Iterator[Run]:
-    """A run on the state of the database as it is now; it may write where it is given the writer's URL."""
-    with connect(reader_url, application_name="geocloud process") as conn:
-        conn.set_session(isolation_level="REPEATABLE READ", readonly=True)
-        with conn.cursor() as cur:
-            cur.execute(_LONG, (str(settings.database.process_statement_ms),))
+    """A run on the state of the database as it is now; it may write where it is given the writer's URL.
+
+    `reader` is a connection of `open_reader`, in no transaction; without it one is opened.
+    """
+    with nullcontext(reader) if reader is not None else open_reader(settings, reader_url) as conn:
         yield Run(settings, conn, _catalogue(conn), language, progress, writer_url)
 
 
-def warm_catalogue(conn: psycopg2.extensions.connection, *, anew: bool = False) -> None:
+def warm_catalogue(conn: psycopg2.extensions.connection, *, anew: bool = False) -> bool:
     """Has the definitions of layers at hand for the runs of this process and of its children; by the reader role.
 
-    `anew` reads them whatever is at hand: a database may have been restored from a copy since.
+    Returns whether it had to read them. `anew` reads them whatever is at hand: a database may have been restored from
+    a copy since.
     """
     if anew:
         _last.clear()
@@ -127,8 +147,10 @@ def warm_catalogue(conn: psycopg2.extensions.connection, *, anew: bool = False) 
         cur.execute("SELECT revision, identity FROM geocloud.catalogue_state")
         row = cur.fetchone()
     known = _last.get(_place(conn))
-    if known is None or row != (known.revision, known.identity):
-        _catalogue(conn)
+    if known is not None and row == (known.revision, known.identity):
+        return False
+    _catalogue(conn)
+    return True
 
 
 # What was read last, by database: the definitions of layers stay the same for days, and reading them takes longer than
@@ -159,19 +181,25 @@ def run_process(
     writer_url: str,
     language: Language = "zh",
     progress: Callable[[float, str, str], None] = _silent,
+    reader: psycopg2.extensions.connection | None = None,
 ) -> Results:
-    """The results of a process on the state of the database as it is now.
+    """The results of a process on the state of the database as it is now; `reader` as for `open_run`.
 
     Where what it reads beside the layers is older than they are, that is renewed first, and the run begins again.
     """
     may_write = writer_url if process.writes(inputs) is not None else None
     for left in reversed(range(_TRIES)):
         try:
-            with open_run(settings, reader_url, language=language, progress=progress, writer_url=may_write) as run:
+            with open_run(
+                settings, reader_url, language=language, progress=progress, writer_url=may_write, reader=reader
+            ) as run:
                 return process.run(run, inputs, wanted)
         except Renewable as exc:
             if not left:
                 raise
             renew = exc.renew
+        if reader is not None:
+            reader.rollback()  # what it holds would stand in the way
+            reader = None
         renew(writer_url)
     raise AssertionError("the last try returns or raises")

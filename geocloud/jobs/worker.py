@@ -1,15 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Workers: processes that take jobs from the queue, one at a time, and run each in a child of its own.
+"""Workers: processes that take jobs from the queue, one at a time, and have each done by a child.
 
 A child can be killed at any moment (called off, out of memory, machine switched off) and leaves nothing behind: its
 results and the end of its job are one transaction, what it writes to layers another, and its database sessions end with
 it. A job whose worker dies goes back to the queue when its heart has not beaten for `job_stale_s`.
+
+A child that has done a short job stands ready for the next with its connections open, so that one begins within
+milliseconds; each has a transaction of its own, undone after it. What may be long, goes wrong or leaves much memory
+behind ends its child.
 """
 
 from __future__ import annotations
 
 import contextlib
 import ctypes
+import gc
+import math
 import os
 import resource
 import secrets
@@ -21,7 +27,9 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import NoReturn
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
+from typing import Any, NoReturn
 
 import orjson
 import psycopg2
@@ -32,7 +40,7 @@ from geocloud.errors import DatabaseError, GeocloudError, JobFailed, UnknownProc
 from geocloud.jobs.job import Job
 from geocloud.jobs.model import Blob, Process
 from geocloud.jobs.queue import Queue, Row
-from geocloud.jobs.run import run_process, warm_catalogue
+from geocloud.jobs.run import open_reader, run_process, warm_catalogue
 from geocloud.settings import Settings
 
 __all__ = ["Links", "supervise"]
@@ -45,6 +53,8 @@ _PURGE_EVERY_S = 3600.0
 # How often an idle worker looks for what is due by itself, and how soon after its end that is begun again.
 _DUE_EVERY_S, _DUE_AGAIN_S = 10.0, 20.0
 _RETRY_S = (0.5, 1.0, 2.0, 5.0)
+# A child ends after so many jobs, or when one has made it so much larger.
+_JOBS_A_CHILD, _LEFT_KB = 200, 128 << 10
 _DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of Linux
 
 Processes = Callable[[], Mapping[str, Process]]
@@ -67,6 +77,9 @@ def supervise(settings: Settings, links: Links, processes: Processes) -> None:
     # Children inherit what is read here: a job then begins within milliseconds.
     for process in processes().values():
         process.warm(settings)
+    # Nothing of it is garbage: looking for some would copy all of it into every child.
+    gc.collect()
+    gc.freeze()
     children: dict[int, int] = {}
     stopping = False
 
@@ -140,25 +153,66 @@ def _work(settings: Settings, links: Links, processes: Processes, slot: int, *, 
 
 
 def _serve(queue: Queue, settings: Settings, links: Links, processes: Processes, name: str, *, long: bool) -> NoReturn:
-    purged, looked = 0.0, time.monotonic()
+    care = _Care(queue, processes, long=long)
     reader = _Reader(links.reader)
     reader.warm()
     while True:
-        queue.reclaim()
-        if time.monotonic() - purged > _PURGE_EVERY_S or not purged:
-            queue.purge()
-            purged = time.monotonic()
-        job = queue.claim(name, long=long)
-        if job is not None:
-            reader.warm()
-            _attend(queue, job, _fork(partial(_run, settings, links, processes, job)))
-            continue
-        if long and time.monotonic() - looked > _DUE_EVERY_S:
-            looked = time.monotonic()
-            for process in processes().values():
+        with contextlib.closing(_Hand(settings, links, processes)) as hand:
+            fit = True
+            while fit:
+                job = queue.claim(name, long=long)
+                if job is not None:
+                    fit = _attend(queue, job, hand)
+                    continue
+                care.take()
+                if reader.warm():
+                    break  # it knows older definitions of layers
+                fit = not _listen(queue.conn, [hand.pipe])[1]
+                if not fit:
+                    log.warning("a child that waited for a job ended and is replaced", worker=name)
+                    time.sleep(_RETRY_S[0])
+
+
+class _Care:
+    """What a worker does from time to time when it has no job."""
+
+    def __init__(self, queue: Queue, processes: Processes, *, long: bool) -> None:
+        self._queue, self._processes, self._long = queue, processes, long
+        self._reclaimed = self._purged = -math.inf
+        self._looked = time.monotonic()
+
+    def take(self) -> None:
+        now = time.monotonic()
+        if now - self._reclaimed >= _BEAT_S:
+            self._reclaimed = now
+            self._queue.reclaim()
+        if now - self._purged >= _PURGE_EVERY_S:
+            self._purged = now
+            self._queue.purge()
+        if self._long and now - self._looked >= _DUE_EVERY_S:
+            self._looked = now
+            for process in self._processes().values():
                 if process.due:
-                    queue.hand_in(process, _DUE_AGAIN_S)
-        _listen(queue.conn, [])
+                    self._queue.hand_in(process, _DUE_AGAIN_S)
+
+
+class _Hand:
+    """A child that does jobs, as its worker sees it. `pipe` takes a job, and gives a word when the next may come."""
+
+    def __init__(self, settings: Settings, links: Links, processes: Processes) -> None:
+        self.pipe, theirs = Pipe()
+        self.pid = _fork(partial(_run, settings, links, processes, theirs, self.pipe))
+        theirs.close()
+        self.gone = os.pidfd_open(self.pid)
+
+    def close(self) -> None:
+        """Ends it, whatever it does, if it has not ended."""
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGKILL)
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(self.pid, 0)
+        os.close(self.gone)
+        self.pipe.close()
 
 
 class _Reader:
@@ -171,22 +225,23 @@ class _Reader:
         self._url = url
         self._conn: psycopg2.extensions.connection | None = None
 
-    def warm(self) -> None:
-        """Reads the definitions where they are others than those at hand."""
+    def warm(self) -> bool:
+        """Reads the definitions where they are others than those at hand, and returns whether they were."""
         try:
             anew = self._conn is None or bool(self._conn.closed)
             if self._conn is None or anew:
                 self._conn = psycopg2.connect(self._url, application_name="geocloud worker", connect_timeout=5)
                 self._conn.autocommit = True
-            warm_catalogue(self._conn, anew=anew)
+            return warm_catalogue(self._conn, anew=anew)
         except psycopg2.Error as exc:
             log.debug("definitions of layers are not at hand", error=type(exc).__name__)
             if self._conn is not None:
                 self._conn.close()
             self._conn = None
+            return False
 
 
-def _listen(conn: psycopg2.extensions.connection, others: list[int]) -> tuple[list[str], list[int]]:
+def _listen(conn: psycopg2.extensions.connection, others: list[Any]) -> tuple[list[str], list[Any]]:
     """What has been told of jobs, and which of the others are ready; waits for either, `_BEAT_S` at most."""
     # What came with the answer of a statement is no longer in the socket.
     ready = select.select([conn, *others], [], [], 0 if conn.notifies else _BEAT_S)[0]
@@ -197,68 +252,120 @@ def _listen(conn: psycopg2.extensions.connection, others: list[int]) -> tuple[li
     return said, [o for o in others if o in ready]
 
 
-def _attend(queue: Queue, job: Job, pid: int) -> None:
-    """Beats while the child works; kills it when the job is called off or taken away; says so when it has died."""
-    gone = os.pidfd_open(pid)
-    status: int | None = None
+def _attend(queue: Queue, job: Job, hand: _Hand) -> bool:
+    """Beats while the child works; says so when it has died. False where it is to be ended: it has died, or the job
+    has been called off or taken away."""
+    with contextlib.suppress(BrokenPipeError):
+        hand.pipe.send(job)
     beaten = time.monotonic()
-    try:
-        while True:
-            said, ready = _listen(queue.conn, [gone])
-            if ready:
-                status = os.waitpid(pid, 0)[1]
-                break
-            # The row decides; a notice only makes it be looked at sooner.
-            if f"dismissed {job.id}" in said or time.monotonic() - beaten >= _BEAT_S:
-                beaten = time.monotonic()
-                if not queue.beat(job):
-                    log.info("job called off", job=job.id, process=job.process)
-                    return
-    finally:
-        os.close(gone)
-        if status is None:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-            os.waitpid(pid, 0)
-    if status != 0:
-        number = os.waitstatus_to_exitcode(status)
-        log.error("job ended unexpectedly", job=job.id, process=job.process, exit=number)
-        queue.fail(job, _died(number))
+    while True:
+        said, ready = _listen(queue.conn, [hand.pipe, hand.gone])
+        if hand.pipe in ready:
+            with contextlib.suppress(EOFError, ConnectionResetError):
+                hand.pipe.recv()
+                return True
+        if ready:
+            status = os.waitpid(hand.pid, 0)[1]
+            if status != 0:
+                number = os.waitstatus_to_exitcode(status)
+                log.error("job ended unexpectedly", job=job.id, process=job.process, exit=number)
+                queue.fail(job, _died(number))
+            return False
+        # The row decides; a notice only makes it be looked at sooner.
+        if f"dismissed {job.id}" in said or time.monotonic() - beaten >= _BEAT_S:
+            beaten = time.monotonic()
+            if not queue.beat(job):
+                log.info("job called off", job=job.id, process=job.process)
+                return False
 
 
-def _run(settings: Settings, links: Links, processes: Processes, job: Job) -> None:
-    """In the child: runs the process and keeps what it answers or why it did not."""
+def _run(settings: Settings, links: Links, processes: Processes, pipe: Connection, others: Connection) -> None:
+    """In the child: opens what jobs need, waits for them and does them one after another."""
+    others.close()
     most = settings.jobs.job_memory_mb << 20
     resource.setrlimit(resource.RLIMIT_DATA, (most, most))
-    with connect(links.jobs, application_name="geocloud job", autocommit=True) as conn:
-        queue = Queue(conn, settings.jobs)
-        told = 0.0
+    opened: tuple[psycopg2.extensions.connection, psycopg2.extensions.connection] | None = None
+    with contextlib.ExitStack() as stack:
+        # What goes wrong now may have mended itself when a job comes.
+        with contextlib.suppress(GeocloudError, psycopg2.Error):
+            opened = _open(stack, settings, links)
+        before = _memory_kb()
+        for _ in range(_JOBS_A_CHILD):
+            try:
+                job = pipe.recv()
+            except EOFError:
+                return
+            if opened is None or not all(map(_answers, opened)):
+                opened = _open(stack, settings, links)
+                warm_catalogue(opened[1], anew=True)
+                opened[1].rollback()
+            done = _do(settings, links, processes, job, *opened)
+            if not done or _is_long(processes, job) or _memory_kb() - before > _LEFT_KB:
+                return
+            opened[1].rollback()
+            pipe.send(None)
 
-        def progress(share: float, zh: str, en: str) -> None:
-            nonlocal told
-            if time.monotonic() - told >= _TELL_EVERY_S:
-                told = time.monotonic()
-                queue.tell(job, share, zh, en)
 
-        try:
-            results, fingerprint = _answer(settings, links, processes, job, progress)
-        except GeocloudError as exc:
-            if isinstance(exc, DatabaseError):
-                log.warning("job failed", job=job.id, process=job.process, error=exc.en)
-            queue.fail(job, exc)
-            return
-        except psycopg2.Error as exc:
-            log.warning("job failed", job=job.id, process=job.process, error=type(exc).__name__)
-            queue.fail(job, translate(exc) if is_infrastructure(exc) or exc.pgcode else _unexpected(job, exc))
-            return
-        except MemoryError:
-            queue.fail(job, _too_large(settings.jobs.job_memory_mb))
-            return
-        except Exception as exc:
-            queue.fail(job, _unexpected(job, exc))
-            return
-        if not queue.succeed(job, results, fingerprint):
-            log.info("job was called off as it ended", job=job.id, process=job.process)
+def _is_long(processes: Processes, job: Job) -> bool:
+    process = processes().get(job.process)
+    return process is None or process.long
+
+
+def _memory_kb() -> int:
+    """The most that this process has held."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+def _open(
+    stack: contextlib.ExitStack, settings: Settings, links: Links
+) -> tuple[psycopg2.extensions.connection, psycopg2.extensions.connection]:
+    jobs = stack.enter_context(connect(links.jobs, application_name="geocloud job", autocommit=True))
+    return jobs, stack.enter_context(open_reader(settings, links.reader))
+
+
+def _answers(conn: psycopg2.extensions.connection) -> bool:
+    try:
+        with conn.cursor() as cur:
+            cur.execute("SELECT")
+        return True
+    except psycopg2.Error:
+        return False
+
+
+def _do(
+    settings: Settings, links: Links, processes: Processes, job: Job,
+    jobs: psycopg2.extensions.connection, reader: psycopg2.extensions.connection,
+) -> bool:  # fmt: skip
+    """Runs the process and keeps what it answers or why it did not; False where something unexpected happened."""
+    queue = Queue(jobs, settings.jobs)
+    told = 0.0
+
+    def progress(share: float, zh: str, en: str) -> None:
+        nonlocal told
+        if time.monotonic() - told >= _TELL_EVERY_S:
+            told = time.monotonic()
+            queue.tell(job, share, zh, en)
+
+    try:
+        results, fingerprint = _answer(settings, links, processes, job, progress, reader)
+    except GeocloudError as exc:
+        if isinstance(exc, DatabaseError):
+            log.warning("job failed", job=job.id, process=job.process, error=exc.en)
+        queue.fail(job, exc)
+        return not isinstance(exc, DatabaseError)
+    except psycopg2.Error as exc:
+        log.warning("job failed", job=job.id, process=job.process, error=type(exc).__name__)
+        queue.fail(job, translate(exc) if is_infrastructure(exc) or exc.pgcode else _unexpected(job, exc))
+        return False
+    except MemoryError:
+        queue.fail(job, _too_large(settings.jobs.job_memory_mb))
+        return False
+    except Exception as exc:
+        queue.fail(job, _unexpected(job, exc))
+        return False
+    if not queue.succeed(job, results, fingerprint):
+        log.info("job was called off as it ended", job=job.id, process=job.process)
+    return True
 
 
 def _answer(
@@ -267,6 +374,7 @@ def _answer(
     processes: Processes,
     job: Job,
     progress: Callable[[float, str, str], None],
+    reader: psycopg2.extensions.connection,
 ) -> tuple[list[Row], str | None]:
     process = processes().get(job.process)
     if process is None:
@@ -277,7 +385,7 @@ def _answer(
     inputs = orjson.loads(job.inputs)
     results = run_process(
         process, settings, inputs, frozenset(job.outputs), reader_url=links.reader, writer_url=links.writer,
-        language=job.language, progress=progress,
+        language=job.language, progress=progress, reader=reader,
     )  # fmt: skip
     rows: list[Row] = []
     fingerprint = None

@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from collections.abc import Iterator
 from typing import Any
@@ -13,13 +11,13 @@ import numpy as np
 import orjson
 import shapely
 
+from geocloud.features.spreadsheet import csv_table
 from geocloud.ogc.context import Context, Document, collection_path, link
 from geocloud.overlay.aggregate import Asked, Result
 
 __all__ = ["document", "features", "table", "told"]
 
 _JSON, _GEOJSON, _CSV = "application/json", "application/geo+json", "text/csv"
-_BOM = "\ufeff"
 # 1e-8 degree is a millimetre.
 _DEGREE_DIGITS = 8
 _KM2_DIGITS = 6
@@ -48,13 +46,8 @@ def features(ctx: Context, asked: Asked, found: Result, query: str) -> bytes:
 
 def table(asked: Asked, found: Result) -> bytes:
     """Rows as CSV, for Excel and WPS too."""
-    text = io.StringIO()
-    writer = csv.writer(text)
-    for number, row in enumerate(_rows(asked, found)):
-        if number == 0:
-            writer.writerow(row)
-        writer.writerow("" if v is None else v for v in row.values())
-    return (_BOM + text.getvalue()).encode()
+    rows = list(_rows(asked, found))  # the one for what lies outside is always among them
+    return csv_table(list(rows[0]), rows)
 
 
 def _rows(asked: Asked, found: Result) -> Iterator[Document]:

@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -21,6 +19,7 @@ from geocloud.features.binder import Binder, quote_identifier
 from geocloud.features.cql2 import compile_filter
 from geocloud.features.literals import invalid
 from geocloud.features.moment import Moment, read_moment
+from geocloud.features.spreadsheet import csv_table
 from geocloud.geodesy.area import areas
 from geocloud.jobs.model import Blob, Input, Output, Process, Results
 from geocloud.jobs.run import Run
@@ -45,12 +44,8 @@ class Interpolated:
 
     def csv(self) -> bytes:
         """The rows, with a mark so that office programs read them as UTF-8."""
-        text = io.StringIO()
         rows = self.document["rows"]
-        writer = csv.DictWriter(text, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
-        return text.getvalue().encode("utf-8-sig")
+        return csv_table(list(rows[0]), rows)
 
     def geojson(self) -> bytes:
         """The targets with their values, longitude first."""

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +22,8 @@ __all__ = ["Stamps", "stamp_points", "stamp_shapes"]
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 _POINT = 0
+# From so many points on, work on them is done by so many threads.
+_MANY, _AT_ONCE = 50_000, 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +50,20 @@ class Stamps:
 
 
 def stamp_points(fids: Ints, x: Floats, y: Floats, zones: Mapping[str, Zones]) -> Stamps:
-    """Stamps of points in degrees (NaN for no place); a zoning that `zones` lacks gives null."""
-    places = Places(x, y)
+    """Stamps of points in degrees (NaN for no place); a zoning that `zones` lacks gives null.
+
+    Many are asked of several zonings at once: GEOS and numpy leave the interpreter to others while they work.
+    """
     none = np.full(len(fids), NONE, np.int64)
-    of = [zones[n].of_points(places) if n in zones else none for n in ZONINGS]
-    return Stamps(fids, (*of, *cells_of_points(x, y)))
+    if len(fids) < _MANY:
+        places = Places(x, y)
+        of = [zones[n].of_points(places) if n in zones else none for n in ZONINGS]
+        return Stamps(fids, (*of, *cells_of_points(x, y)))
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        cells = pool.submit(cells_of_points, x, y)
+        places = Places(x, y)
+        found = [pool.submit(zones[n].of_points, places) if n in zones else None for n in ZONINGS]
+        return Stamps(fids, (*(none if f is None else f.result() for f in found), *cells.result()))
 
 
 def stamp_shapes(fids: Ints, shapes: NDArray[Any], zones: Mapping[str, Zones]) -> Stamps:

@@ -20,6 +20,7 @@ from geocloud.planning.acceptance_rules import (
     refuse_filters_layers_lack,
     refuse_what_layers_lack,
 )
+from geocloud.reports.outputs import PAGE, PDF, written
 
 __all__ = ["PROCESS", "pack_of"]
 
@@ -106,14 +107,7 @@ def _run(run: Run, inputs: dict[str, Any], wanted: frozenset[str]) -> Results:
     if not wanted & {"page", "pdf"}:
         return out
     report = report_of(found, inputs.get("language") or run.language)
-    if "page" in wanted:
-        from geocloud.reports.html import render_html
-
-        out["page"] = Blob(render_html(report).encode(), "text/html", f"{name}.html")
-    if "pdf" in wanted:
-        from geocloud.reports.pdf import render_pdf
-
-        out["pdf"] = Blob(render_pdf(report), "application/pdf", f"{name}.pdf")
+    out |= written(report, name, wanted)
     return out
 
 
@@ -142,8 +136,8 @@ PROCESS = Process(
     ),
     outputs=(
         Output("report", Text(zh="结论数据", en="Answer as data"), schema=_REPORT),
-        Output("page", Text(zh="网页报告", en="Page"), "text/html", {"type": "string"}),
-        Output("pdf", Text(zh="PDF 报告", en="PDF"), "application/pdf", {"type": "string", "format": "binary"}),
+        PAGE,
+        PDF,
         Output("places", Text(zh="问题位置", en="Places"), MEDIA_TYPE, {"type": "string", "format": "binary"}),
     ),
     run=_run,

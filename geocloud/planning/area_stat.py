@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,6 +16,7 @@ from geocloud.errors import InvalidParameter
 from geocloud.features.binder import Binder, quote_identifier
 from geocloud.features.cql2 import compile_filter
 from geocloud.features.moment import Moment, read_moment
+from geocloud.features.spreadsheet import csv_table
 from geocloud.geodesy.straight import straight_areas
 from geocloud.jobs.model import Blob, Input, Output, Process, Results
 from geocloud.jobs.run import Run
@@ -152,11 +151,7 @@ def _wrong(parameter: str, value: str, allowed: list[str]) -> InvalidParameter:
 
 def _csv(document: dict[str, Any]) -> bytes:
     """The rows as CSV, with a mark so that office programs read it as UTF-8."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, _COLUMNS)
-    writer.writeheader()
-    writer.writerows(document["rows"])
-    return text.getvalue().encode("utf-8-sig")
+    return csv_table(_COLUMNS, document["rows"])
 
 
 def _run(run: Run, inputs: dict[str, Any], wanted: frozenset[str]) -> Results:

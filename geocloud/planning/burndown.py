@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -12,6 +10,7 @@ from geocloud.catalogue.spec import Text
 from geocloud.errors import InvalidParameter
 from geocloud.features.binder import Binder
 from geocloud.features.literals import BEIJING, parse_date
+from geocloud.features.spreadsheet import csv_table
 from geocloud.jobs.model import Blob, Input, Output, Process, Results
 from geocloud.jobs.run import Run
 from geocloud.planning.compliance import valid_at
@@ -84,11 +83,7 @@ def _run(run: Run, inputs: dict[str, Any], wanted: frozenset[str]) -> Results:
     document = burndown(run, inputs.get("from"), inputs.get("to"), inputs["points"])
     out: dict[str, Any] = {"table": document}
     if "csv" in wanted:
-        text = io.StringIO()
-        writer = csv.DictWriter(text, _COLUMNS)
-        writer.writeheader()
-        writer.writerows(document["rows"])
-        out["csv"] = Blob(text.getvalue().encode("utf-8-sig"), "text/csv; charset=utf-8", "burndown.csv")
+        out["csv"] = Blob(csv_table(_COLUMNS, document["rows"]), "text/csv; charset=utf-8", "burndown.csv")
     return out
 
 

@@ -15,6 +15,7 @@ from geocloud.planning.candidates import find_sites
 from geocloud.planning.candidates_ask import BOUNDARY, CONDITIONS_MAX, DISTANCE_MAX_M, LIMIT_MAX, SOURCE, read_ask
 from geocloud.planning.candidates_report import report_of
 from geocloud.planning.compliance_process import pack_of
+from geocloud.reports.outputs import PAGE, PDF, written
 
 __all__ = ["PROCESS", "table_csv"]
 
@@ -107,14 +108,7 @@ def _run(run: Run, inputs: dict[str, Any], wanted: frozenset[str]) -> Results:
         return out
     run.progress(0.95, "编写报告", "writing the report")
     report = report_of(found, language, str(inputs.get("subject") or ""))
-    if "page" in wanted:
-        from geocloud.reports.html import render_html
-
-        out["page"] = Blob(render_html(report).encode(), "text/html", f"{name}.html")
-    if "pdf" in wanted:
-        from geocloud.reports.pdf import render_pdf
-
-        out["pdf"] = Blob(render_pdf(report), "application/pdf", f"{name}.pdf")
+    out |= written(report, name, wanted)
     return out
 
 
@@ -164,8 +158,8 @@ PROCESS = Process(
             description=Text(zh="GeoJSON,CRS84,经度在前", en="GeoJSON, CRS84, longitude first"),
         ),
         Output("csv", Text(zh="CSV 表", en="CSV"), "text/csv", {"type": "string"}),
-        Output("page", Text(zh="网页报告", en="Page"), "text/html", {"type": "string"}),
-        Output("pdf", Text(zh="PDF 报告", en="PDF"), "application/pdf", {"type": "string", "format": "binary"}),
+        PAGE,
+        PDF,
     ),
     run=_run,
     keywords=("策划生成", "选址", "多规合一"),

@@ -3,9 +3,7 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +15,7 @@ import shapely
 from geocloud.errors import InvalidParameter
 from geocloud.features.moment import Moment, read_moment
 from geocloud.features.params import TimeRange
+from geocloud.features.spreadsheet import csv_table
 from geocloud.jobs.run import Run
 from geocloud.planning.balance import balance
 from geocloud.planning.compliance import valid_at
@@ -208,8 +207,4 @@ def features_of(compared: Compared) -> dict[str, Any]:
 
 def csv_of(compared: Compared) -> bytes:
     """The differences as a table, with a mark so that office programs read it as UTF-8."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, _COLUMNS, extrasaction="ignore")
-    writer.writeheader()
-    writer.writerows(rows_of(compared.found))
-    return text.getvalue().encode("utf-8-sig")
+    return csv_table(_COLUMNS, rows_of(compared.found))

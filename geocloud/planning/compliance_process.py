@@ -7,18 +7,18 @@ from typing import Any
 
 from geocloud.catalogue.spec import Text
 from geocloud.errors import InvalidParameter
-from geocloud.jobs.model import Blob, Input, Output, Process, Results
+from geocloud.jobs.model import Input, Output, Process, Results
 from geocloud.jobs.run import Run
 from geocloud.planning.compliance import check_site
 from geocloud.planning.compliance_overlaps import OVERLAPS_SCHEMA, overlaps_of
 from geocloud.planning.compliance_report import report_of
 from geocloud.planning.compliance_rules import Pack, read_packs, refuse_what_layers_lack
 from geocloud.planning.site import read_site
+from geocloud.reports.outputs import DOCX, PAGE, PDF, load_writers, written
 from geocloud.settings import Settings
 
 __all__ = ["PROCESS", "pack_of"]
 
-_DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
 _SITE: dict[str, Any] = {
     "type": "object",
     # A hectare in the middle of the city.
@@ -101,24 +101,13 @@ def _run(run: Run, inputs: dict[str, Any], wanted: frozenset[str]) -> Results:
     report = report_of(checked, inputs.get("language") or run.language, str(inputs.get("subject") or ""))
     name = f"site-{checked.document['fingerprint'][:12]}"
     run.progress(0.5, "编写报告", "writing the report")
-    if "page" in wanted:
-        from geocloud.reports.html import render_html
-
-        out["page"] = Blob(render_html(report).encode(), "text/html", f"{name}.html")
-    if "pdf" in wanted:
-        from geocloud.reports.pdf import render_pdf
-
-        out["pdf"] = Blob(render_pdf(report), "application/pdf", f"{name}.pdf")
-    if "docx" in wanted:
-        from geocloud.reports.docx import render_docx
-
-        out["docx"] = Blob(render_docx(report), _DOCX, f"{name}.docx")
+    out |= written(report, name, wanted)
     return out
 
 
 def _warm(settings: Settings) -> None:
     """Rule packs, the coordinate systems that a site may be in, and what writes reports."""
-    from geocloud.reports import docx, html, pdf  # noqa: F401
+    load_writers()
 
     read_packs()
     read_site(_SITE["examples"][0], settings)
@@ -145,9 +134,9 @@ PROCESS = Process(
     outputs=(
         Output("report", Text(zh="结论数据", en="Answer as data"), schema=_REPORT),
         Output("overlaps", Text(zh="重叠范围", en="Where rules hit"), schema=OVERLAPS_SCHEMA),
-        Output("page", Text(zh="网页报告", en="Page"), "text/html", {"type": "string"}),
-        Output("pdf", Text(zh="PDF 报告", en="PDF"), "application/pdf", {"type": "string", "format": "binary"}),
-        Output("docx", Text(zh="Word 报告", en="DOCX"), _DOCX, {"type": "string", "format": "binary"}),
+        PAGE,
+        PDF,
+        DOCX,
     ),
     run=_run,
     warm=_warm,

@@ -13,6 +13,7 @@ from geocloud.planning.comparison import csv_of, features_of, run_comparison
 from geocloud.planning.conflict_report import report_of
 from geocloud.planning.matrix import matrix_of
 from geocloud.planning.spots import SPOTS
+from geocloud.reports.outputs import PAGE, PDF, written
 
 __all__ = ["PROCESS"]
 
@@ -74,14 +75,7 @@ def _run(run: Run, inputs: dict[str, Any], wanted: frozenset[str]) -> Results:
         out["table"] = Blob(csv_of(compared), "text/csv; charset=utf-8", f"{name}.csv")
     if wanted & {"page", "pdf"}:
         report = report_of(run, compared, inputs.get("language") or run.language)
-        if "page" in wanted:
-            from geocloud.reports.html import render_html
-
-            out["page"] = Blob(render_html(report).encode(), "text/html", f"{name}.html")
-        if "pdf" in wanted:
-            from geocloud.reports.pdf import render_pdf
-
-            out["pdf"] = Blob(render_pdf(report), "application/pdf", f"{name}.pdf")
+        out |= written(report, name, wanted)
     return out
 
 
@@ -122,8 +116,8 @@ PROCESS = Process(
         Output("summary", Text(zh="汇总", en="Summary"), schema=_SUMMARY),
         Output("spots", Text(zh="差异图斑", en="Differences"), "application/geo+json"),
         Output("table", Text(zh="CSV 表", en="CSV"), "text/csv"),
-        Output("page", Text(zh="网页报告", en="Page"), "text/html", {"type": "string"}),
-        Output("pdf", Text(zh="PDF 报告", en="PDF"), "application/pdf", {"type": "string", "format": "binary"}),
+        PAGE,
+        PDF,
     ),
     run=_run,
     keywords=("多规合一", "差异图斑", "冲突"),

@@ -4,8 +4,6 @@
 from __future__ import annotations
 
 import asyncio
-import csv
-import io
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +15,7 @@ from geocloud.features.binder import Binder
 from geocloud.features.literals import Box, invalid, read_box, read_number
 from geocloud.features.params import box_clause, parse_bbox
 from geocloud.features.request import read_question, unknown_parameter
+from geocloud.features.spreadsheet import csv_table
 from geocloud.grids.columns import must_have_points
 from geocloud.grids.h3cells import (
     FINEST,
@@ -38,7 +37,6 @@ __all__ = ["H3_PARAMETERS", "ROUTES"]
 
 H3_PARAMETERS = ("resolution", "bbox", "datetime", "asof", "filter", "filter-lang", "filter-crs")
 _GEOJSON, _CSV = "application/geo+json", "text/csv; charset=utf-8"
-_BOM = "\ufeff"
 # 1e-7 degree is 1 cm, 1e-3 in the density is a point on 1,000 square kilometres.
 _DEGREE_DIGITS, _DENSITY_DIGITS = 7, 3
 # Share of the box read around it while the resolution is still to be found.
@@ -216,13 +214,11 @@ def _geojson(ctx: Context, layer: Layer, store: PointStore, found: list[Cells], 
 
 def _csv(_ctx: Context, layer: Layer, _store: PointStore, found: list[Cells], _query: str) -> bytes:
     field = layer.spec.style.color_by
-    text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow(["h3", "count", "density", *([field, "mix"] if field else [])])
+    rows = []
     for cell, count, area, leading, mix in _rows(found):
         coded = [leading or "", orjson.dumps(mix).decode()] if field else []
-        writer.writerow([f"{cell:x}", count, round(count / area, _DENSITY_DIGITS), *coded])
-    return (_BOM + text.getvalue()).encode()
+        rows.append([f"{cell:x}", count, round(count / area, _DENSITY_DIGITS), *coded])
+    return csv_table(["h3", "count", "density", *([field, "mix"] if field else [])], rows)
 
 
 def _links(ctx: Context, layer: Layer, query: str) -> list[Document]:

@@ -3,14 +3,12 @@
 
 from __future__ import annotations
 
-import csv
-import io
-
 import orjson
 
 from geocloud.errors import RequestError
 from geocloud.features.literals import invalid
 from geocloud.features.request import read_whole, unknown_parameter
+from geocloud.features.spreadsheet import csv_table
 from geocloud.ogc.context import Context, Document, collection_path, link
 from geocloud.overlay.read import Page, page_of, published
 from geocloud.web.answer import Answer, etag_of, is_match
@@ -82,16 +80,7 @@ def _given(ask: Ask) -> dict[str, str]:
 
 def _table(page: Page) -> bytes:
     """The rows as CSV; the mark in front makes Excel and WPS read Chinese text right."""
-    text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow(page.columns)
-    writer.writerows([_plain(v) for v in row.values()] for row in page.rows)
-    return text.getvalue().encode("utf-8-sig")
-
-
-def _plain(value: object) -> object:
-    """Text that a spreadsheet would take for a formula is kept text."""
-    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
+    return csv_table(page.columns, (list(row.values()) for row in page.rows))
 
 
 def _links(ctx: Context, ask: Ask, layer_id: str, page: Page) -> list[Document]:

@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from typing import Any
 
 from geocloud.catalogue.registry import Layer
@@ -12,6 +10,7 @@ from geocloud.catalogue.spec import Text
 from geocloud.errors import InvalidParameter
 from geocloud.features.binder import Binder, quote_identifier
 from geocloud.features.moment import NOW
+from geocloud.features.spreadsheet import csv_table
 from geocloud.jobs.model import Blob, Input, Output, Process, Results
 from geocloud.jobs.run import Run
 from geocloud.sectors.culture.near import VENUES, rounded, within_and_nearest
@@ -142,11 +141,7 @@ def _totals(rows: list[dict[str, Any]]) -> dict[str, Any]:
 
 def _csv(document: dict[str, Any]) -> bytes:
     """The rows as CSV, with a mark so that office programs read it as UTF-8."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS)
-    writer.writeheader()
-    writer.writerows(document["rows"])
-    return text.getvalue().encode("utf-8-sig")
+    return csv_table(COLUMNS, document["rows"])
 
 
 def _run(run: Run, inputs: dict[str, Any], wanted: frozenset[str]) -> Results:

@@ -14,9 +14,10 @@ from geocloud.catalogue.spec import Text
 from geocloud.errors import UnknownItem
 from geocloud.features.binder import Binder, quote_identifier
 from geocloud.features.moment import Moment, read_moment
-from geocloud.jobs.model import Blob, Input, Output, Process, Results
+from geocloud.jobs.model import Input, Output, Process, Results
 from geocloud.jobs.run import Run
 from geocloud.planning.compliance import fingerprint
+from geocloud.reports.outputs import DOCX, PAGE, PDF, load_writers, written
 from geocloud.sectors.emergency.circle import LAYERS, RINGS_MAX, incident_circle, surroundings
 from geocloud.sectors.emergency.common import (
     INCIDENTS,
@@ -38,7 +39,6 @@ from geocloud.sectors.emergency.common import (
 
 __all__ = ["PROCESS", "Situation", "sitrep"]
 
-_DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
 _RADII = (500.0, 1_000.0, 3_000.0)
 _NEAREST = 8
 _RESOURCES = 6
@@ -231,23 +231,12 @@ def _run(run: Run, inputs: dict[str, Any], wanted: frozenset[str]) -> Results:
     report = report_of(found, titles, language)
     name = f"sitrep-{found.document['fingerprint'][:12]}"
     run.progress(0.5, "编写报告", "writing the report")
-    if "page" in wanted:
-        from geocloud.reports.html import render_html
-
-        out["page"] = Blob(render_html(report).encode(), "text/html", f"{name}.html")
-    if "pdf" in wanted:
-        from geocloud.reports.pdf import render_pdf
-
-        out["pdf"] = Blob(render_pdf(report), "application/pdf", f"{name}.pdf")
-    if "docx" in wanted:
-        from geocloud.reports.docx import render_docx
-
-        out["docx"] = Blob(render_docx(report), _DOCX, f"{name}.docx")
+    out |= written(report, name, wanted)
     return out
 
 
 def _warm(_settings: object) -> None:
-    from geocloud.reports import docx, html, pdf  # noqa: F401
+    load_writers()
 
 
 PROCESS = Process(
@@ -272,9 +261,9 @@ PROCESS = Process(
     ),
     outputs=(
         Output("report", Text(zh="报告数据", en="Report as data")),
-        Output("page", Text(zh="网页报告", en="Page"), "text/html", {"type": "string"}),
-        Output("pdf", Text(zh="PDF 报告", en="PDF"), "application/pdf", {"type": "string", "format": "binary"}),
-        Output("docx", Text(zh="Word 报告", en="DOCX"), _DOCX, {"type": "string", "format": "binary"}),
+        PAGE,
+        PDF,
+        DOCX,
     ),
     run=_run,
     warm=_warm,

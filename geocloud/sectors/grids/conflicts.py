@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +13,7 @@ import shapely
 
 from geocloud.catalogue.spec import Text
 from geocloud.errors import InvalidParameter
+from geocloud.features.spreadsheet import csv_table
 from geocloud.jobs.model import Blob, Input, Output, Process, Results
 from geocloud.jobs.run import Run
 from geocloud.sectors.grids.boundaries import LEAST_M2, RULES, TOLERANCE_M, Boundary, boundaries
@@ -52,11 +51,7 @@ class Disagreements:
 
     def csv(self) -> bytes:
         """Conflicts as a table, with a mark so that office programs read it as UTF-8."""
-        text = io.StringIO()
-        writer = csv.DictWriter(text, FIELDS)
-        writer.writeheader()
-        writer.writerows(self.rows())
-        return text.getvalue().encode("utf-8-sig")
+        return csv_table(FIELDS, self.rows())
 
 
 def grid_conflicts(

@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +15,7 @@ from geocloud.catalogue.spec import Text
 from geocloud.errors import InvalidParameter
 from geocloud.features.binder import Binder, quote_identifier
 from geocloud.features.moment import Moment
+from geocloud.features.spreadsheet import csv_table
 from geocloud.jobs.model import Blob, Input, Output, Process, Results
 from geocloud.jobs.run import Run
 from geocloud.overlay.crosswalk import Crosswalk, Persons, by_floor_area, cross
@@ -55,11 +54,7 @@ class Fused:
 
     def csv(self) -> bytes:
         """Rows as a table, with a mark so that office programs read it as UTF-8."""
-        text = io.StringIO()
-        writer = csv.DictWriter(text, COLUMNS)
-        writer.writeheader()
-        writer.writerows(self.document["rows"])
-        return text.getvalue().encode("utf-8-sig")
+        return csv_table(COLUMNS, self.document["rows"])
 
 
 def grid_fusion(

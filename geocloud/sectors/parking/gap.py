@@ -8,8 +8,6 @@ judged.
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -24,6 +22,7 @@ from geocloud.catalogue.spec import Text
 from geocloud.errors import InvalidParameter, TooLarge
 from geocloud.features.binder import Binder, quote_identifier
 from geocloud.features.moment import NOW
+from geocloud.features.spreadsheet import csv_table
 from geocloud.geodesy.area import areas
 from geocloud.grids.h3cells import cells_of
 from geocloud.jobs.model import Blob, Input, Output, Process, Results
@@ -285,11 +284,7 @@ def _sound(shapes: NDArray[Any]) -> NDArray[Any]:
 
 def _csv(document: dict[str, Any]) -> bytes:
     """The rows as CSV, with a mark so that office programs read it as UTF-8."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS)
-    writer.writeheader()
-    writer.writerows(document["rows"])
-    return text.getvalue().encode("utf-8-sig")
+    return csv_table(COLUMNS, document["rows"])
 
 
 def _features(document: dict[str, Any], zones: Zones) -> dict[str, Any]:

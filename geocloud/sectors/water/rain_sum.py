@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -15,6 +13,7 @@ import shapely
 
 from geocloud.catalogue.spec import Text
 from geocloud.errors import TooLarge
+from geocloud.features.spreadsheet import csv_table
 from geocloud.geodesy.straight import straight_areas
 from geocloud.jobs.model import Blob, Input, Output, Process, Results
 from geocloud.jobs.run import Run
@@ -187,11 +186,7 @@ def _feature(shape: Any, properties: dict[str, Any]) -> dict[str, Any]:
 
 
 def _csv(found: dict[str, Any]) -> bytes:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, extrasaction="ignore")
-    writer.writeheader()
-    writer.writerows(found["gauges"])
-    return text.getvalue().encode("utf-8-sig")
+    return csv_table(COLUMNS, found["gauges"])
 
 
 def _nothing(run: Run) -> Grid:

@@ -3,14 +3,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from geocloud.catalogue.spec import Text
+from geocloud.features.spreadsheet import csv_table
 from geocloud.jobs.model import Blob, Input, Output, Process, Results
 from geocloud.jobs.run import Run
 from geocloud.sectors.water.common import DATETIME, RIVER, Station, at_of, beijing, named, stations, text_of
@@ -191,11 +190,7 @@ def _features(document: dict[str, Any]) -> dict[str, Any]:
 
 
 def _csv(document: dict[str, Any]) -> bytes:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, extrasaction="ignore")
-    writer.writeheader()
-    writer.writerows(document["stations"])
-    return text.getvalue().encode("utf-8-sig")
+    return csv_table(COLUMNS, document["stations"])
 
 
 def _run(run: Run, inputs: dict[str, Any], wanted: frozenset[str]) -> Results:
