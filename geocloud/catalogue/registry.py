@@ -119,6 +119,11 @@ class Layer:
         return f'history."{whole}"'
 
     @property
+    def public(self) -> bool:
+        """Whether anybody may read it (`access.read`); the machine's own commands read every layer."""
+        return self.spec.access.read == "public"
+
+    @property
     def synthetic(self) -> bool:
         """True when any of its rows were made by the demo generator (示例数据)."""
         return any(s.synthetic for s in self.sources)
@@ -151,6 +156,14 @@ class Catalogue:
                 todo_zh="GET /collections 列出全部数据集。",
             )
         return found
+
+    def public(self) -> Catalogue:
+        """What may be told over HTTP: the same without layers that say `access: {read: internal}`.
+
+        Who is given this finds no trace of those: they are layers that do not exist.
+        """
+        shown = {i: layer for i, layer in self.layers.items() if layer.public}
+        return self if len(shown) == len(self.layers) else replace(self, layers=shown)
 
 
 def parse_catalogue(document: str) -> Catalogue:
@@ -191,14 +204,16 @@ def _standing(layer: Layer, entry: dict[str, Any]) -> Layer:
 
 
 class Registry:
-    """The running process's view of the catalogue, live within a second of any change.
+    """A web worker's view of the catalogue, live within a second of any change.
 
-    `current` is swapped whole when the catalogue changes and layer by layer when rows do. `on_change` is
-    called after each swap. A lost connection is made again, and everything is read afresh then.
+    `current` is `Catalogue.public`: internal layers are followed here and given to nobody. It is swapped whole when the
+    catalogue changes and layer by layer when rows do. `on_change` is called with it after each swap. A lost connection
+    is made again, and everything is read afresh then.
     """
 
     def __init__(self, url: str, on_change: Callable[[Catalogue], None] | None = None) -> None:
         self.current = Catalogue()
+        self._whole = self.current
         self._url = url
         self._on_change = on_change
         self._task: asyncio.Task[None] | None = None
@@ -264,7 +279,7 @@ class Registry:
                 await asyncio.sleep(max(0.0, read_at + _GATHER_SECONDS - clock()))
                 read_at = clock()
                 layers, everything = _drain(message, inbox)
-                if everything or not layers <= self.current.layers.keys():
+                if everything or not layers <= self._whole.layers.keys():
                     await self._read_all(conn)
                 else:
                     await self._read_states(conn, layers)
@@ -277,7 +292,7 @@ class Registry:
         self._swap(replace(catalogue, layers=layers))
 
     async def _read_states(self, conn: asyncpg.Connection[Any], layer_ids: set[str]) -> None:
-        layers = dict(self.current.layers)
+        layers = dict(self._whole.layers)
         for layer_id in layer_ids:
             row = await conn.fetchrow(_STATE_SQL, layer_id)
             if row is not None:
@@ -286,7 +301,7 @@ class Registry:
                     layers[layer_id], state=LayerState(row[0], row[1], extent, row[6], row[7], dated=row[8])
                 )
                 layers[layer_id] = replace(layer, state=await self._dated(conn, layer))
-        self._swap(replace(self.current, layers=layers))
+        self._swap(replace(self._whole, layers=layers))
 
     async def _dated(self, conn: asyncpg.Connection[Any], layer: Layer) -> LayerState:
         """The layer's state with its boundaries as of now: one that has passed is followed by the next in the rows."""
@@ -302,19 +317,20 @@ class Registry:
 
     def _seconds_to_boundary(self) -> float | None:
         now = datetime.now(UTC)
-        ahead = [b for x in self.current.layers.values() if (b := x.state.next_boundary) and b > now]
+        ahead = [b for x in self._whole.layers.values() if (b := x.state.next_boundary) and b > now]
         return min(3600.0, (min(ahead) - now).total_seconds() + 0.01) if ahead else None
 
     async def _pass_boundaries(self, conn: asyncpg.Connection[Any]) -> None:
-        layers = {i: replace(x, state=await self._dated(conn, x)) for i, x in self.current.layers.items()}
-        self._swap(replace(self.current, layers=layers))
+        layers = {i: replace(x, state=await self._dated(conn, x)) for i, x in self._whole.layers.items()}
+        self._swap(replace(self._whole, layers=layers))
 
     def _swap(self, catalogue: Catalogue) -> None:
-        self.current = catalogue
+        # Once a change, never once a request.
+        self._whole, self.current = catalogue, catalogue.public()
         waiting, self._turn = self._turn, asyncio.Event()
         waiting.set()
         if self._on_change:
-            self._on_change(catalogue)
+            self._on_change(self.current)
 
 
 def _drain(first: str, inbox: asyncio.Queue[str | None]) -> tuple[set[str], bool]:

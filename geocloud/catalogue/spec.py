@@ -186,7 +186,9 @@ class Tiles(_Model):
 class Access(_Model):
     """Who may read and write."""
 
-    read: Literal["public", "internal"] = "public"
+    read: Literal["public", "internal"] = Field(
+        "public", description="Internal layers are for the machine's own commands: over HTTP they do not exist."
+    )
     edit: bool = False
 
 

@@ -16,6 +16,7 @@ from geocloud.settings import Settings
 
 if TYPE_CHECKING:
     from geocloud.catalogue.plan import Step
+    from geocloud.catalogue.registry import Layer
 
 __all__ = ["app"]
 
@@ -90,7 +91,7 @@ style:
   color: "#1c6e8c"
   label: name
 access:
-  # public or internal
+  # public, or internal: for the commands of this machine alone, over HTTP there is no such layer
   read: public
 """
 
@@ -149,6 +150,10 @@ def _show_plan(plan: Sequence[Step]) -> None:
     Console(highlight=False).print(table)
 
 
+def _reads(layer: Layer) -> str:
+    return pick("anybody", "公开") if layer.public else pick("internal", "内部")
+
+
 @app.command("list")
 def list_layers(as_json: _JSON = False) -> None:
     """List the published layers with their rows."""
@@ -167,6 +172,7 @@ def list_layers(as_json: _JSON = False) -> None:
                     "id": x.id,
                     "title": x.title.model_dump(),
                     "geometry": x.spec.geometry,
+                    "read": x.spec.access.read,
                     "rows": x.state.row_count,
                     "version": x.state.version,
                     "extent": x.state.extent,
@@ -181,12 +187,15 @@ def list_layers(as_json: _JSON = False) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    heads = (("id", "标识"), ("title", "名称"), ("geometry", "几何类型"), ("rows", "行数"), ("last write", "最近写入"))
+    heads = (
+        ("id", "标识"), ("title", "名称"), ("geometry", "几何类型"), ("read", "可读"), ("rows", "行数"),
+        ("last write", "最近写入"),
+    )  # fmt: skip
     table = Table(*(pick(*h) for h in heads), box=None)
-    table.columns[3].justify = "right"
+    table.columns[4].justify = "right"
     for x in catalogue.layers.values():
         when = x.state.stamp.strftime("%Y-%m-%d %H:%M UTC") if x.state.stamp else ""
-        table.add_row(x.id, pick(x.title.en, x.title.zh), x.spec.geometry, f"{x.state.row_count:,}", when)
+        table.add_row(x.id, pick(x.title.en, x.title.zh), x.spec.geometry, _reads(x), f"{x.state.row_count:,}", when)
     if catalogue.layers:
         Console(highlight=False).print(table)
     else:

@@ -46,7 +46,7 @@ def config(
     from geocloud.ogc.context import Context
 
     with ready_database(settings, quiet=as_json) as urls, connect(urls.reader, application_name="geocloud ogc") as conn:
-        catalogue = read_catalogue(conn)
+        catalogue = read_catalogue(conn).public()
         reader = urls.reader if with_database else READER_URL
     ctx = Context(catalogue, settings, url.rstrip("/"), settings.web.language)
     text = to_yaml(configuration(ctx, reader))

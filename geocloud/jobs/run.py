@@ -126,13 +126,16 @@ def open_run(
     progress: Callable[[float, str, str], None] = _silent,
     writer_url: str | None = None,
     reader: psycopg2.extensions.connection | None = None,
+    public: bool = False,
 ) -> Iterator[Run]:
     """A run on the state of the database as it is now; it may write where it is given the writer's URL.
 
-    `reader` is a connection of `open_reader`, in no transaction; without it one is opened.
+    `reader` is a connection of `open_reader`, in no transaction; without it one is opened. `public`: the run knows
+    public layers alone, as whoever asks over HTTP does; internal ones do not exist for it.
     """
     with nullcontext(reader) if reader is not None else open_reader(settings, reader_url) as conn:
-        yield Run(settings, conn, _catalogue(conn), language, progress, writer_url)
+        catalogue = _catalogue(conn)
+        yield Run(settings, conn, catalogue.public() if public else catalogue, language, progress, writer_url)
 
 
 def warm_catalogue(conn: psycopg2.extensions.connection, *, anew: bool = False) -> bool:
@@ -182,8 +185,9 @@ def run_process(
     language: Language = "zh",
     progress: Callable[[float, str, str], None] = _silent,
     reader: psycopg2.extensions.connection | None = None,
+    public: bool = False,
 ) -> Results:
-    """The results of a process on the state of the database as it is now; `reader` as for `open_run`.
+    """The results of a process on the state of the database as it is now; `reader` and `public` as for `open_run`.
 
     Where what it reads beside the layers is older than they are, that is renewed first, and the run begins again.
     """
@@ -191,8 +195,9 @@ def run_process(
     for left in reversed(range(_TRIES)):
         try:
             with open_run(
-                settings, reader_url, language=language, progress=progress, writer_url=may_write, reader=reader
-            ) as run:
+                settings, reader_url, language=language, progress=progress, writer_url=may_write, reader=reader,
+                public=public,
+            ) as run:  # fmt: skip
                 return process.run(run, inputs, wanted)
         except Renewable as exc:
             if not left:

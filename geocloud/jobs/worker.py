@@ -385,7 +385,7 @@ def _answer(
     inputs = orjson.loads(job.inputs)
     results = run_process(
         process, settings, inputs, frozenset(job.outputs), reader_url=links.reader, writer_url=links.writer,
-        language=job.language, progress=progress, reader=reader,
+        language=job.language, progress=progress, reader=reader, public=True,
     )  # fmt: skip
     rows: list[Row] = []
     fingerprint = None

@@ -37,7 +37,10 @@ _TYPES: dict[str, Document] = {
 
 
 def configuration(ctx: Context, data: str = READER_URL) -> Document:
-    """The whole configuration; `data` is the reader role's database URL, or a variable that stands for it."""
+    """The whole configuration; `data` is the reader role's database URL, or a variable that stands for it.
+
+    Internal layers are left out, as they are of our own server.
+    """
     web, city, place = ctx.settings.web, ctx.settings.city, urlsplit(ctx.base_url)
     title = {"zh": f"{city.city_name_zh}时空信息云", "en": f"{city.city_name_en} Spatio-temporal Information Cloud"}
     return {
@@ -68,7 +71,7 @@ def configuration(ctx: Context, data: str = READER_URL) -> Document:
             "provider": {"name": title, "url": ctx.base_url},
             "contact": {"name": city.city_name_en},
         },
-        "resources": {layer.id: resource(ctx, layer, data) for layer in ctx.catalogue.layers.values()},
+        "resources": {layer.id: resource(ctx, layer, data) for layer in ctx.catalogue.public().layers.values()},
     }
 
 

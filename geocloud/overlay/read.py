@@ -15,7 +15,7 @@ from geocloud.features.binder import quote_identifier
 from geocloud.grids import beidou_index
 from geocloud.overlay.cells import h3_text
 from geocloud.overlay.zones import NONE
-from geocloud.overlay.zonings import H3_RESOLUTIONS, ZONINGS, Zoning, stamp_table
+from geocloud.overlay.zonings import CELLS, H3_RESOLUTIONS, ZONINGS, Zoning, stamp_table
 
 __all__ = ["Page", "page_of", "published"]
 
@@ -60,7 +60,8 @@ async def page_of(reader: Reader, catalogue: Catalogue, layer: Layer, limit: int
         f"LIMIT {limit + 1:d}) s LEFT JOIN {layer.table} t ON t.fid = s.fid{''.join(joins)} ORDER BY s.fid"
     )
     async with reader.lease() as conn, conn.transaction(isolation="repeatable_read", readonly=True):
-        current = {_text(r[0]): bool(r[1]) for r in await conn.fetch(_STATUS, layer.id)}
+        told = {z.name for z in zonings} | {CELLS}
+        current = {n: bool(r[1]) for r in await conn.fetch(_STATUS, layer.id) if (n := _text(r[0])) in told}
         found = await conn.fetch(sql, after)
     more = len(found) > limit
     values = [[_text(v) for v in r] for r in found[:limit]]

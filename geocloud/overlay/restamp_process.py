@@ -72,10 +72,15 @@ def _run(run: Run, inputs: dict[str, Any], _wanted: frozenset[str]) -> Results:
     layer = inputs.get("layer")
     if layer is not None:
         run.catalogue.layer(layer)
+
+    def told(share: float, name: str) -> None:
+        shown = name if name in run.catalogue.layers else "…"
+        run.progress(share, f"标记 {shown}", f"stamping {shown}")
+
     with run.writer() as conn:
-        done = bring_all_up_to_date(
-            conn, layer, lambda share, name: run.progress(share, f"标记 {name}", f"stamping {name}")
-        )
+        done = bring_all_up_to_date(conn, layer, told)
+    # All layers are stamped; of those that this run does not know nothing is told.
+    done = [d for d in done if d.layer in run.catalogue.layers]
     rows = [asdict(d) | {"seconds": round(d.seconds, 3)} for d in done]
     return {"summary": {"stamped": sum(d.stamped for d in done), "layers": rows}}
 

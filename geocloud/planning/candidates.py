@@ -26,8 +26,17 @@ from geocloud.geodesy.straight import straight_areas
 from geocloud.jobs.run import Run
 from geocloud.planning.candidates_ask import USES, Ask, Condition
 from geocloud.planning.candidates_land import Piece, joined, usable
+from geocloud.planning.candidates_raster import Survey, breaks, ground_score, missing_at_some, told
 from geocloud.planning.candidates_read import Around, Parcels, Reader
-from geocloud.planning.candidates_score import fails, measure, score, sentence, total, wanted_length
+from geocloud.planning.candidates_score import (
+    answer,
+    failing,
+    measure,
+    score,
+    sentence,
+    total,
+    wanted_length,
+)
 from geocloud.planning.compliance import Checked, check_site, fingerprint, valid_at
 from geocloud.planning.compliance_rules import Pack
 from geocloud.planning.site import Site
@@ -93,6 +102,7 @@ class _Search:
         self.measured: dict[int, list[float | None]] = {}
         self.against: dict[int, NDArray[np.float64]] = {}
         self.late: set[int] = set()
+        self.surveys: dict[int, Survey] = {}
         self.totals: list[float | None] = []
         self.greatest = min(ask.max_area_m2 or np.inf, run.settings.site.site_area_max_ha * 1e4)
 
@@ -110,6 +120,7 @@ class _Search:
         for n, c in enumerate(self.ask.conditions):
             if c.hard and n in self.around and c.kind in _MONOTONE:
                 pieces = self._kept(pieces, ~self._broken(n, c, pieces), "hard_failed")
+        pieces = self._without_steep(pieces)
         if self.ask.join:
             pieces = joined(pieces, self.ask.min_area_m2, self.greatest)
             self.counts["joined"] = sum(len(p.members) > 1 for p in pieces)
@@ -128,22 +139,57 @@ class _Search:
         keep = np.ones(len(shapes), dtype=bool)
         for n, c in conditions.items():
             if c.hard:
-                keep &= ~_failing(c, values[n], self._against(c, shapes))
-        self.pieces, shapes = self._kept(self.pieces, keep, "hard_failed"), shapes[keep]
+                keep &= ~failing(c, values[n], self._against(c, shapes))
+        self.measured = values
+        self._keep(keep)
+        self._survey()
+        shapes = _shapes(self.pieces)
         self.against = {n: self._against(c, shapes) for n, c in conditions.items()}
-        self.measured = {n: [v for v, ok in zip(m, keep, strict=True) if ok] for n, m in values.items()}
         # What takes long is measured of those alone that can be among the best; until then it counts in full.
         self.measured |= {n: self.against[n].tolist() for n in late}
         self.late = late
         self.totals = [self._total(i) for i in range(len(self.pieces))]
         self.counts["ranked"] = len(self.pieces)
 
+    def _keep(self, keep: NDArray[np.bool_]) -> None:
+        """Candidates that are kept, and what was measured of them."""
+        self.pieces = self._kept(self.pieces, keep, "hard_failed")
+        self.measured = {n: [v for v, ok in zip(m, keep, strict=True) if ok] for n, m in self.measured.items()}
+        self.surveys = {n: s.kept(keep) for n, s in self.surveys.items()}
+
+    def _survey(self) -> None:
+        """Rasters, of what no other hard condition excludes; hard ones exclude in their turn."""
+        for n, c in self._rasters():
+            found = Survey.of(self.run, c, _shapes(self.pieces))
+            if isinstance(found, Text):
+                self._not_judged(f"condition {n}", c.of, Text(zh=f"{found.zh},未判定", en=f"{found.en}: not judged"), n)
+                continue
+            self.surveys[n] = found
+            if c.hard:
+                self._keep(np.array([not breaks(c, g) for g in found.grounds], dtype=bool))
+
+    def _without_steep(self, pieces: list[Piece]) -> list[Piece]:
+        """Pieces with which no neighbour could be joined, as a cell of theirs breaks a hard condition."""
+        for _, c in self._rasters() if self.ask.join else ():
+            found = Survey.of(self.run, c, _shapes(pieces)) if c.hard else None
+            if isinstance(found, Survey):
+                keep = [not breaks(c, g, any_part=True) for g in found.grounds]
+                pieces = self._kept(pieces, np.array(keep, dtype=bool), "hard_failed")
+        return pieces
+
+    def _rasters(self) -> list[tuple[int, Condition]]:
+        return [(n, c) for n, c in enumerate(self.ask.conditions) if c.kind == "raster"]
+
     def _total(self, i: int) -> float | None:
-        soft = [
-            (score(c.kind, self.measured[n][i], float(self.against[n][i])), c.parts)
-            for n, c in enumerate(self.ask.conditions)
-            if n in self.around and not c.hard
-        ]
+        soft = []
+        for n, c in enumerate(self.ask.conditions):
+            if c.hard:
+                continue
+            if n in self.surveys:
+                got = ground_score(c, self.surveys[n].grounds[i])
+                soft += [] if got is None else [(got, c.parts)]
+            elif n in self.around:
+                soft.append((score(c.kind, self.measured[n][i], float(self.against[n][i])), c.parts))
         return total(soft)
 
     def _best_first(self) -> Iterator[int]:
@@ -219,7 +265,9 @@ class _Search:
             "counts": {n: self.counts[n] for n in names} | {"listed": len(checks), "left": left},
             "complete": len(checks) == self.ask.limit or left == 0,
             "not_judged": [self.not_judged[k] for k in sorted(self.not_judged)],
-            "synthetic": any(x.synthetic for x in used.values()),
+            "rasters": [{"condition": n, **s.about} for n, s in sorted(self.surveys.items())],
+            "synthetic": any(x.synthetic for x in used.values())
+            or any(s.raster.about.synthetic for s in self.surveys.values()),
             "states": [
                 {
                     "layer": i, "version": x.state.version, "rows": x.state.row_count,
@@ -241,13 +289,12 @@ class _Search:
         condition = Condition(kind="inside", layer=layer.id, hard=True)
         inside = measure(condition, shapes, self.boundary)
         areas = straight_areas(shapes)
-        return ~_failing(condition, inside, areas)
+        return ~failing(condition, inside, areas)
 
     def _read(self, shapes: NDArray[Any]) -> None:
         boxes = shapely.bounds(shapes)
         for n, c in enumerate(self.ask.conditions):
             if c.kind == "raster":
-                self._unknown(f"condition {n}", c.of, "没有该名称的已登记栅格", "is no registered raster", n)
                 continue
             layer = self.run.catalogue.layers[c.of]
             found = self.reader.around(layer, boxes, c.distance_m or 0.0, [c.filter] if c.filter else [])
@@ -257,7 +304,9 @@ class _Search:
                 self.around[n] = found
 
     def _unknown(self, key: str, of: str, zh: str, en: str, number: int | None = None) -> None:
-        said = Text(zh=f"{of} {zh},未判定", en=f"{of} {en}: not judged")
+        self._not_judged(key, of, Text(zh=f"{of} {zh},未判定", en=f"{of} {en}: not judged"), number)
+
+    def _not_judged(self, key: str, of: str, said: Text, number: int | None) -> None:
         self.not_judged[key] = {"condition": number, "of": of, "rule": None, "why": said.model_dump()}
 
     def _against(self, c: Condition, shapes: NDArray[Any]) -> NDArray[np.float64]:
@@ -270,7 +319,7 @@ class _Search:
 
     def _broken(self, n: int, c: Condition, pieces: list[Piece]) -> NDArray[np.bool_]:
         shapes = _shapes(pieces)
-        return _failing(c, measure(c, shapes, self.around[n]), self._against(c, shapes))
+        return failing(c, measure(c, shapes, self.around[n]), self._against(c, shapes))
 
     def _kept(self, pieces: list[Piece], keep: NDArray[np.bool_], why: str) -> list[Piece]:
         self.counts[why] += int((~keep).sum())
@@ -278,16 +327,21 @@ class _Search:
 
     def _feature(self, rank: int, i: int, site: Site, check: Mapping[str, Any]) -> dict[str, Any]:
         piece = self.pieces[i]
-        told = []
+        answers = []
         for n, c in enumerate(self.ask.conditions):
+            if n in self.surveys:
+                answers.append(answer(n, c, None, None, None, {}) | told(c, self.surveys[n], i))
+                if self.surveys[n].grounds[i].why is not None:
+                    self._not_judged(f"condition {n}", c.of, missing_at_some(c), n)
+                continue
             if n not in self.around:
                 why = self.not_judged[f"condition {n}"]["why"]
-                told.append(_told(n, c, None, None, None, why))
+                answers.append(answer(n, c, None, None, None, why))
                 continue
             value, against = self.measured[n][i], float(self.against[n][i])
             got = None if c.hard else score(c.kind, value, against)
             said = sentence(c, _narrowed(self.around[n].layer.spec.title, c.filter), value, against)
-            told.append(_told(n, c, value, against, got, said.model_dump()))
+            answers.append(answer(n, c, value, against, got, said.model_dump()))
         for r in check["rules"]:
             if r["verdict"] == "unknown" or r["not_judged_m2"] > 0:
                 self.not_judged.setdefault(
@@ -316,37 +370,13 @@ class _Search:
                     if r["verdict"] in ("consent", "note")
                 ],
                 "not_judged": [r["number"] for r in check["rules"] if r["verdict"] == "unknown"],
-                "conditions": told,
+                "conditions": answers,
             },
         }  # fmt: skip
 
 
 def _narrowed(title: Text, text: str | None) -> Text:
     return Text(zh=f"{title.zh}({text})", en=f"{title.en} ({text})") if text else title
-
-
-def _failing(c: Condition, values: Sequence[float | None], against: NDArray[np.float64]) -> NDArray[np.bool_]:
-    return np.array([fails(c.kind, m, float(a)) for m, a in zip(values, against, strict=True)], dtype=bool)
-
-
-def _told(
-    n: int, c: Condition, value: float | None, against: float | None, got: float | None, said: Mapping[str, str]
-) -> dict[str, Any]:
-    unit = None if c.kind == "raster" else "m2" if c.kind in ("inside", "outside") else "m"
-    return {
-        "number": n,
-        "kind": c.kind,
-        "of": c.of,
-        "filter": c.filter,
-        "hard": c.hard,
-        "judged": against is not None,
-        "measured": None if value is None else round(value, 3),
-        "unit": unit,
-        "against": None if against is None else round(against, 3),
-        "score": None if got is None else round(got, 6),
-        "weight": c.parts,
-        "sentence": dict(said),
-    }
 
 
 def _shapes(pieces: Sequence[Piece]) -> NDArray[Any]:

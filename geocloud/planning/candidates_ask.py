@@ -11,13 +11,15 @@ from pydantic import Field, ValidationError, model_validator
 
 from geocloud.catalogue.model import Model, Text
 from geocloud.catalogue.registry import Layer
-from geocloud.errors import InvalidParameter
+from geocloud.errors import CatalogueError, InvalidParameter
 from geocloud.features.binder import Binder
 from geocloud.features.cql2 import compile_filter
 from geocloud.jobs.run import Run
+from geocloud.rasters.registry import find_raster
 
 __all__ = [
     "BOUNDARY",
+    "CLASSES_MAX",
     "CONDITIONS_MAX",
     "DISTANCE_MAX_M",
     "FRONTAGE_MAX_M",
@@ -39,11 +41,17 @@ FRONTAGE_MAX_M = 500.0
 USES = "land_use_2023"
 _AREAL = ("polygon", "multipolygon")
 _LINES = ("linestring", "multilinestring")
+CLASSES_MAX = 100
+_OF_RASTERS = ("raster", "derive", "min", "max", "mean", "classes", "share_min")
 Kind = Literal["inside", "outside", "near", "far", "frontage", "raster"]
 
 
 class Condition(Model):
-    """One wish. A hard one excludes; a soft one gives 0 to 1 by its kind's linear rule, times its weight."""
+    """One wish. A hard one excludes; a soft one gives 0 to 1 by its kind's linear rule, times its weight.
+
+    Of a raster, `min` and `max` are limits of every cell of the land (of `share_min` of them), `mean` of their mean, in
+    the raster's unit and datum, or in degrees.
+    """
 
     kind: Kind
     layer: str | None = None
@@ -53,9 +61,14 @@ class Condition(Model):
     hard: bool = False
     weight: float | None = Field(None, gt=0, le=1000, description="Of a soft condition; 1 if unset.")
     raster: str | None = Field(None, min_length=1, max_length=100, pattern=r"^[\w.\-]+$")
-    min: float | None = None
-    max: float | None = None
-    mean: float | None = None
+    derive: Literal["slope"] | None = Field(None, description="Of an elevation model: its slope, in degrees.")
+    min: float | None = Field(None, allow_inf_nan=False, description="No cell of the land is below.")
+    max: float | None = Field(None, allow_inf_nan=False, description="No cell of the land is above.")
+    mean: float | None = Field(None, gt=0, allow_inf_nan=False, description="The mean of its cells is no more.")
+    classes: tuple[int, ...] | None = Field(None, min_length=1, max_length=CLASSES_MAX, description="Of its cells.")
+    share_min: float | None = Field(
+        None, gt=0, le=1, description="The share of cells of `classes`, or from `min` to `max`, that is enough; all."
+    )
 
     @model_validator(mode="after")
     def _whole(self) -> Condition:
@@ -64,11 +77,10 @@ class Condition(Model):
                 raise ValueError("`raster` is missing")
             if self.layer or self.filter or self.distance_m or self.length_m:
                 raise ValueError("a condition of a raster has no `layer`, `filter`, `distance_m` or `length_m`")
-            if self.min is not None and self.max is not None and self.min > self.max:
-                raise ValueError("`min` is over `max`")
+            self._limits()
         else:
-            if self.raster is not None or (self.min, self.max, self.mean) != (None, None, None):
-                raise ValueError("`raster`, `min`, `max` and `mean` belong to the kind `raster`")
+            if any(getattr(self, n) is not None for n in _OF_RASTERS):
+                raise ValueError(f"{', '.join(f'`{n}`' for n in _OF_RASTERS)} belong to the kind `raster`")
             if self.layer is None and self.kind != "frontage":
                 raise ValueError("`layer` is missing")
             if (self.kind in ("near", "far", "frontage")) != (self.distance_m is not None):
@@ -80,6 +92,21 @@ class Condition(Model):
         if self.hard and self.weight is not None:
             raise ValueError("a hard condition excludes and has no `weight`")
         return self
+
+    def _limits(self) -> None:
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError("`min` is over `max`")
+        if not self.ranged and self.mean is None:
+            raise ValueError("a condition of a raster needs `min`, `max`, `mean` or `classes`")
+        if self.classes is not None and (self.derive, self.min, self.max, self.mean) != (None,) * 4:
+            raise ValueError("`classes` stands without `derive`, `min`, `max` and `mean`")
+        if self.share_min is not None and not self.ranged:
+            raise ValueError("`share_min` belongs to `min`, `max` or `classes`")
+
+    @property
+    def ranged(self) -> bool:
+        """Whether it says which cells of a raster fit, and not of their mean alone."""
+        return (self.min, self.max, self.classes) != (None, None, None)
 
     @property
     def of(self) -> str:
@@ -204,8 +231,35 @@ def _conditions(run: Run, given: Any) -> tuple[Condition, ...]:
         if c.kind != "raster":
             wanted = _AREAL if c.kind in ("inside", "outside") else _LINES if c.kind == "frontage" else ()
             _compiles(run, c.filter, _layer(run, c.of, f"{name}.layer", wanted), f"{name}.filter")
+        else:
+            _suits(run, c, name)
         out.append(c)
     return tuple(out)
+
+
+def _suits(run: Run, c: Condition, name: str) -> None:
+    """InvalidParameter where a raster is of a kind that cannot be asked so; one that is not there is not judged."""
+    try:
+        about = find_raster(run.settings.rasters_folder, c.of).about
+    except (InvalidParameter, CatalogueError):
+        return
+    if c.classes is not None:
+        known = about.classes or {}
+        other = [k for k in c.classes if k not in known]
+        if other:
+            shown, listed = ", ".join(map(str, other[:5])), ", ".join(map(str, list(known)[:50]))
+            raise _bad(
+                f"{name}.classes", f"`{c.of}` has no class {shown}; its classes: {listed or 'none, it is of measures'}",
+                f"栅格 {c.of} 没有类别 {shown};其类别:{listed or '无(不是分类栅格)'}", allowed=list(known),
+            )  # fmt: skip
+    elif about.classes is not None:
+        raise _bad(f"{name}.raster", f"`{c.of}` is of classes; send `classes`",
+                   f"栅格 {c.of} 为分类栅格,请用 classes")  # fmt: skip
+    elif c.derive is not None and (about.quantity, about.unit) != ("elevation", "m"):
+        raise _bad(
+            f"{name}.derive", f"`{c.of}` is {about.quantity} in {about.unit}, no heights in metres",
+            f"栅格 {c.of} 不是以米为单位的高程",
+        )  # fmt: skip
 
 
 def _layer(run: Run, layer_id: str, parameter: str, kinds: tuple[str, ...]) -> Layer:

@@ -12,7 +12,15 @@ from geocloud.errors import Language
 from geocloud.jobs.model import Blob, Input, Output, Process, Results
 from geocloud.jobs.run import Run
 from geocloud.planning.candidates import find_sites
-from geocloud.planning.candidates_ask import BOUNDARY, CONDITIONS_MAX, DISTANCE_MAX_M, LIMIT_MAX, SOURCE, read_ask
+from geocloud.planning.candidates_ask import (
+    BOUNDARY,
+    CLASSES_MAX,
+    CONDITIONS_MAX,
+    DISTANCE_MAX_M,
+    LIMIT_MAX,
+    SOURCE,
+    read_ask,
+)
 from geocloud.planning.candidates_report import report_of
 from geocloud.planning.compliance_process import pack_of
 from geocloud.reports.outputs import PAGE, PDF, written
@@ -33,12 +41,21 @@ _CONDITION = {
         "length_m": {"type": "number", "exclusiveMinimum": 0},
         "hard": {"type": "boolean", "default": False},
         "weight": {"type": "number", "exclusiveMinimum": 0, "maximum": 1000},
-        "raster": {"type": "string", "maxLength": 100},
-        "min": _NUMBER,
-        "max": _NUMBER,
-        "mean": _NUMBER,
+        "raster": {"type": "string", "maxLength": 100, "description": "Its name in the folder of rasters"},
+        "derive": {"enum": ["slope"], "description": "Slope of an elevation model, degrees"},
+        "min": _NUMBER | {"description": "No cell of the land is below; in the raster's unit"},
+        "max": _NUMBER | {"description": "No cell of the land is above"},
+        "mean": _NUMBER | {"exclusiveMinimum": 0, "description": "The mean of its cells is no more"},
+        "classes": {
+            "type": "array", "items": {"type": "integer"}, "minItems": 1, "maxItems": CLASSES_MAX,
+            "description": "Classes of its cells, of a raster of classes",
+        },
+        "share_min": {
+            "type": "number", "exclusiveMinimum": 0, "maximum": 1,
+            "description": "The share of cells of the classes, or from min to max, that is enough; all if unset",
+        },
     },
-}
+}  # fmt: skip
 _CANDIDATES = {
     "type": "object",
     "required": ["type", "features", "search"],
@@ -116,7 +133,7 @@ _TEXT = {"type": "string"}
 _M2 = {"type": "number", "exclusiveMinimum": 0, "description": "m2 on the CGCS2000 ellipsoid"}
 PROCESS = Process(
     id="project-generate",
-    version="1.0.0",
+    version="1.1.0",
     title=Text(zh="策划生成选址", en="Finding a site"),
     description=Text(
         zh="按面积、用途和条件查找候选用地:扣除规则不允许的部分,必要时合并相邻地块,逐条计分排序,并逐个合规检查;"

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from geocloud.errors import Language
 from geocloud.planning.candidates import Found
+from geocloud.planning.candidates_raster_report import rasters_used
 from geocloud.planning.compliance_report import VERDICTS
 from geocloud.planning.report_words import Words
 from geocloud.reports import formats
@@ -358,11 +359,15 @@ class _Writer(Words):
         rows = tuple((self._pick(zh, en), f"{self.s['counts'][n]:,}") for n, zh, en in _COUNTS)
         rule = self._pick(
             "得分规则(均为线性,0 至 1):位于内部,按占地比例;不重叠,1 减重叠比例;靠近,0 米为 1,到给定距离降为 0;"
-            "远离,0 米为 0,到给定距离升为 1;临路,边界长度与要求长度之比(未给定时为周长的四分之一)。"
+            "远离,0 米为 0,到给定距离升为 1;临路,边界长度与要求长度之比(未给定时为周长的四分之一);"
+            "栅格,符合要求的像元比例与要求比例之比,平均值不超过限值为 1,到两倍限值降为 0,同时要求时取较小者。"
             "总分为加权平均乘以 100,未判定的条件不计入。同分按编号排列。",
             "Scores are linear, 0 to 1. Inside: the share within. Outside: one less the share that overlaps. Near: one "
             "at 0 m, falling to 0 at the distance. Far: rising from 0 at 0 m to one at the distance. Frontage: border "
-            "along roads by the length that is enough (a quarter of the border if none is given). The total is their "
+            "along roads by the length that is enough (a quarter of the border if none is given). "
+            "Rasters: the share of cells that fit by the share that is enough; of a mean, one up to its limit, falling "
+            "to 0 at twice it; the lesser of both. The total is their "
             "weighted mean times 100, without what could not be judged. Equal totals are ordered by id.",
         )
-        return [Heading(self._pick("筛选过程", "How they were found")), Table(columns, rows), Paragraph(rule)]
+        heading = Heading(self._pick("筛选过程", "How they were found"))
+        return [heading, Table(columns, rows), Paragraph(rule), *rasters_used(self.language, self.s["rasters"])]

@@ -4,6 +4,7 @@ linear rule a kind."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from geocloud.planning.candidates_ask import Condition
 from geocloud.planning.candidates_read import Around
 from geocloud.planning.compliance import areal, without_noise
 
-__all__ = ["fails", "measure", "overlaps", "score", "sentence", "total", "wanted_length"]
+__all__ = ["answer", "failing", "fails", "measure", "overlaps", "score", "sentence", "total", "wanted_length"]
 
 _GEOD = ellipsoid()
 # Angles are kept everywhere, so that what is nearest in it is nearest on the ground; lengths grow with latitude alone.
@@ -51,6 +52,11 @@ def fails(kind: str, measured: float | None, against: float) -> bool:
     if kind == "outside":
         return measured is not None and measured > _ROUNDING
     return measured is not None and measured < against - _ROUNDING
+
+
+def failing(c: Condition, values: Sequence[float | None], against: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which measured values break a hard condition, each held against its own."""
+    return np.array([fails(c.kind, m, float(a)) for m, a in zip(values, against, strict=True)], dtype=bool)
 
 
 def total(scores: list[tuple[float, float]]) -> float | None:
@@ -190,3 +196,24 @@ def sentence(condition: Condition, title: Text, measured: float | None, against:
     values = {"m": measured, "a": against, "r": condition.distance_m, "s": (measured or 0.0) / against}
     said = en.format(t=title.en, **values)
     return Text(zh=zh.format(t=title.zh, **values), en=said[0].upper() + said[1:])
+
+
+def answer(
+    n: int, c: Condition, value: float | None, against: float | None, got: float | None, said: Mapping[str, str]
+) -> dict[str, Any]:
+    """What a candidate's entry says of a condition; of one that is not judged, `against` is None."""
+    unit = None if c.kind == "raster" else "m2" if c.kind in ("inside", "outside") else "m"
+    return {
+        "number": n,
+        "kind": c.kind,
+        "of": c.of,
+        "filter": c.filter,
+        "hard": c.hard,
+        "judged": against is not None,
+        "measured": None if value is None else round(value, 3),
+        "unit": unit,
+        "against": None if against is None else round(against, 3),
+        "score": None if got is None else round(got, 6),
+        "weight": c.parts,
+        "sentence": dict(said),
+    }

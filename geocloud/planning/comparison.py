@@ -65,7 +65,9 @@ def run_comparison(
         )  # fmt: skip
     moment = _moment(valid, asof)
     layers = list(dict.fromkeys(i for r in rules for i in (r.a.layer, r.b.layer)))
-    last = last_comparison(run, matrix, rules) if keep else None
+    # Spots of a rule that this run cannot judge stay as they are.
+    judged = [r for r in rules if r.a.layer in run.catalogue.layers and r.b.layer in run.catalogue.layers]
+    last = last_comparison(run, matrix, judged) if keep else None
     since = Since(None) if last is None or whole else changed_since(run, last, layers)
     tallies: dict[str, Tally] = {}
     found: list[Found] = []
@@ -105,7 +107,7 @@ def run_comparison(
             )  # fmt: skip
     document["fingerprint"] = _fingerprint(document, found)
     if keep:
-        document["recorded"] = record(run, matrix, rules, real, since, last, layers)
+        document["recorded"] = record(run, matrix, judged, real, since, last, layers)
     return Compared(document, tuple(found), matrix)
 
 

@@ -47,6 +47,8 @@ def read_held(
     """By layer id; layers that are not published are left out. One statement, one state of the database."""
     wanted = [REGISTER, COUNTY, *dict.fromkeys(r.layer for r in rules)]
     held = {i: Held(run.catalogue.layers[i]) for i in dict.fromkeys(wanted) if i in run.catalogue.layers}
+    if not held:
+        return held
     binder = Binder()
     shape = f"ST_GeomFromWKB({binder.bind(shapely.to_wkb(site.geometry), 'bytea')}, 4490)"
     parts = []

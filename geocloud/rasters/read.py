@@ -22,7 +22,7 @@ from rasterio.windows import Window
 from geocloud.errors import InvalidParameter, TooLarge, UnreadableFile
 from geocloud.rasters.registry import Raster
 
-__all__ = ["Piece", "read_piece"]
+__all__ = ["Opened", "Piece", "opened", "read_piece", "too_many"]
 
 Floats = NDArray[np.float64]
 _STORAGE = "EPSG:4490"
@@ -71,16 +71,39 @@ class Piece:
         return np.asarray((cells >= 0).all(axis=1) & (cells[:, 0] < rows) & (cells[:, 1] < columns))
 
 
+@dataclass(frozen=True)
+class Opened:
+    """A raster open for reading; `size` in columns and rows."""
+
+    raster: Raster
+    crs: pyproj.CRS
+    transform: Affine
+    size: tuple[int, int]
+    _file: Any
+
+    def read(self, west: int, north: int, east: int, south: int) -> Piece:
+        """Columns from `west` up to `east` and rows from `north` up to `south`, which lie in the raster."""
+        read = self._file.read(1, window=Window(west, north, east - west, south - north), masked=True)
+        values = np.ma.filled(read.astype(np.float64), np.nan) * self._file.scales[0] + self._file.offsets[0]
+        values[~np.isfinite(values)] = np.nan
+        t = self.transform
+        edges = (north > 0, south < self.size[1], west > 0, east < self.size[0])
+        return Piece(self.raster, values, Affine(t.a, 0, t.c + west * t.a, 0, t.e, t.f + north * t.e), self.crs, edges)
+
+
 @contextmanager
-def _opened(raster: Raster) -> Iterator[Any]:
+def opened(raster: Raster) -> Iterator[Opened]:
+    """The raster, open. UnreadableFile for a file that is broken, has no coordinate system, is turned or has several
+    bands, now or while it is read."""
     # Of one format alone: others can name addresses that would be fetched.
     with rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR", CPL_DEBUG=False):
         try:
             with rasterio.open(raster.path, driver="GTiff") as file:
-                yield file
+                yield Opened(raster, _checked(raster, file), file.transform, (file.width, file.height), file)
         except RasterioError as exc:
+            why = str(exc.__cause__ or exc).replace(str(raster.path), raster.path.name)
             raise _unreadable(
-                raster, f"it is no GeoTIFF that can be read ({exc})", f"不是可读取的 GeoTIFF({exc})"
+                raster, f"it is no GeoTIFF that can be read ({why})", f"不是可读取的 GeoTIFF({why})"
             ) from None
 
 
@@ -90,14 +113,13 @@ def read_piece(raster: Raster, box: tuple[float, float, float, float], cells_max
     UnreadableFile for a file that is broken, has no coordinate system, is turned or has several bands; InvalidParameter
     where the box is outside; TooLarge past `cells_max` cells.
     """
-    with _opened(raster) as file:
-        crs = _checked(raster, file)
-        to = pyproj.Transformer.from_crs(_STORAGE, crs, always_xy=True)
+    with opened(raster) as file:
+        to = pyproj.Transformer.from_crs(_STORAGE, file.crs, always_xy=True)
         west, south, east, north = to.transform_bounds(*box, densify_pts=21)
-        t = file.transform
+        t, (columns, rows) = file.transform, file.size
         (a, c), (b, d) = ([(x - t.c) / t.a for x in (west, east)], [(y - t.f) / t.e for y in (north, south)])
         first, last = (max(0, math.floor(min(a, c))), max(0, math.floor(min(b, d)))), (
-            min(file.width, math.ceil(max(a, c))), min(file.height, math.ceil(max(b, d))),
+            min(columns, math.ceil(max(a, c))), min(rows, math.ceil(max(b, d))),
         )  # fmt: skip
         wide, high = last[0] - first[0], last[1] - first[1]
         if wide <= 0 or high <= 0 or not all(map(math.isfinite, (a, b, c, d))):
@@ -106,18 +128,18 @@ def read_piece(raster: Raster, box: tuple[float, float, float, float], cells_max
                 todo_en="Choose a raster that covers it.", todo_zh="请选择覆盖该处的栅格。", parameter="raster",
             )  # fmt: skip
         if wide * high > cells_max:
-            raise TooLarge(
-                f"{wide * high:,} cells of `{raster.name}` would be read; at most {cells_max:,} are.",
-                f"需读取栅格 {raster.name} 的 {wide * high:,} 个像元,超过上限 {cells_max:,}。",
-                todo_en="Ask for a smaller radius, or register a coarser raster.",
-                todo_zh="请缩小半径,或登记较粗的栅格。", maximum=cells_max,
-            )  # fmt: skip
-        window = Window(first[0], first[1], wide, high)
-        read = file.read(1, window=window, masked=True)
-        values = np.ma.filled(read.astype(np.float64), np.nan) * file.scales[0] + file.offsets[0]
-        values[~np.isfinite(values)] = np.nan
-        edges = (first[1] > 0, last[1] < file.height, first[0] > 0, last[0] < file.width)
-        return Piece(raster, values, Affine(t.a, 0, t.c + first[0] * t.a, 0, t.e, t.f + first[1] * t.e), crs, edges)
+            raise too_many(raster, wide * high, cells_max)
+        return file.read(*first, *last)
+
+
+def too_many(raster: Raster, cells: int, cells_max: int) -> TooLarge:
+    """The error of a raster of which too much would be read."""
+    return TooLarge(
+        f"{cells:,} cells of `{raster.name}` would be read; at most {cells_max:,} are.",
+        f"需读取栅格 {raster.name} 的 {cells:,} 个像元,超过上限 {cells_max:,}。",
+        todo_en="Ask for a smaller radius, or register a coarser raster.",
+        todo_zh="请缩小半径,或登记较粗的栅格。", maximum=cells_max,
+    )  # fmt: skip
 
 
 def _checked(raster: Raster, file: Any) -> pyproj.CRS:

@@ -6,8 +6,10 @@ A raster is asked for by its name alone, never by a path; without its YAML file 
 
 from __future__ import annotations
 
+import hashlib
 import re
 from datetime import date
+from functools import lru_cache
 from pathlib import Path
 
 import yaml
@@ -25,12 +27,14 @@ class About(Model):
     """What `<name>.yaml` says of a raster.
 
     `datum` is the vertical datum of an elevation model as its maker names it, null where nobody knows; `date` the day
-    of its data.
+    of its data. `classes` are titles of the values of a raster of classes, such as soil; without them values are
+    measures.
     """
 
     title: Text
     quantity: str = Field("elevation", pattern=r"^[a-z_]{1,40}$")
-    unit: str = "m"
+    unit: str = Field("m", max_length=40)
+    classes: dict[int, Text] | None = Field(None, min_length=1, max_length=1_000)
     datum: str | None = Field(None, max_length=80)
     source: str = Field(min_length=1, max_length=2_000)
     licence: str = Field(min_length=1, max_length=200)
@@ -45,6 +49,18 @@ class Raster(Model):
     name: str
     path: Path
     about: About
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the file; OSError where it cannot be read."""
+        state = self.path.stat()
+        return _digest(self.path, state.st_size, state.st_mtime_ns)
+
+
+@lru_cache(maxsize=64)
+def _digest(path: Path, size: int, changed_ns: int) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def raster_names(folder: Path) -> list[str]:

@@ -59,7 +59,9 @@ _CURRENT = "issued DESC, received DESC, value DESC"
 
 
 def sources(run: Run, layer: str, prop: str) -> list[Source]:
-    """The datastreams of a property of a layer's devices, by id."""
+    """The datastreams of a property of a layer's devices, by id; none of a layer that this run does not know."""
+    if layer not in run.catalogue.layers:
+        return []
     binder = Binder()
     rows = run.rows(
         "SELECT id, device, fid, unit, datum, interval_s, synthetic FROM sensing.datastream "

@@ -42,10 +42,10 @@ class Entry:
 
 
 def inventory(url: str, settings: Settings) -> list[Entry]:
-    """Every layer with geometry, and every archive of a layer that is no longer published; on a reader's URL."""
+    """Every public layer with geometry, and every archive of one that is public no longer; on a reader's URL."""
     with connect(url, application_name="geocloud tiles") as conn, conn.cursor() as cur:
         cur.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-        catalogue = read_catalogue(conn)
+        catalogue = read_catalogue(conn).public()
         archives = newest_archives(settings.tile_cache_folder / catalogue.identity, catalogue.identity)
         found = []
         for layer in catalogue.layers.values():
@@ -76,12 +76,12 @@ def newest_of(url: str, settings: Settings, name: str) -> Archive:
 def clean(url: str, settings: Settings, *, every: bool = False, others: bool = False) -> list[tuple[Path, int]]:
     """Removes what is of no more use; returns paths and sizes.
 
-    That is: archives there is a newer one of, archives that cannot be read or whose layer is not published, unfinished
-    seedings. `every`: all archives. `others`: the folders of other catalogues, which may belong to a database that
-    still runs. Raises SeedConflict while a seeding runs.
+    That is: archives there is a newer one of, archives that cannot be read or whose layer is not published or internal,
+    unfinished seedings. `every`: all archives. `others`: the folders of other catalogues, which may belong to a
+    database that still runs. Raises SeedConflict while a seeding runs.
     """
     with connect(url, application_name="geocloud tiles") as conn:
-        catalogue = read_catalogue(conn)
+        catalogue = read_catalogue(conn).public()
     cache = settings.tile_cache_folder
     folder = cache / catalogue.identity
     if not cache.is_dir():

@@ -89,7 +89,7 @@ def seed(
     full: bool = False,
     on_progress: OnProgress | None = None,
 ) -> list[Seeded]:
-    """Makes or renews the archives of layers (of all that have geometry, without `names`), on a reader's URL.
+    """Makes or renews the archives of public layers (of all that have geometry, without `names`), on a reader's URL.
 
     `zooms` narrows the layers' own first and last zoom, `box` (degrees) the tiles. `full`: nothing is taken over from
     an older archive. `on_progress(layer, chunks done, chunks known, tiles)` is told each step. Raises UnknownLayer,
@@ -100,7 +100,8 @@ def seed(
         cur.execute("SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         cur.execute("SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0")
         conn.commit()
-        catalogue = read_catalogue(conn)
+        # Archives are for the web, and whoever has the folder can read them.
+        catalogue = read_catalogue(conn).public()
         layers = wanted_layers(catalogue, names)
         cur.execute("SELECT pg_export_snapshot()")
         snapshot = str(cur.fetchone()[0])  # type: ignore[index]
@@ -140,8 +141,8 @@ def wanted_layers(catalogue: Catalogue, names: Sequence[str]) -> list[Layer]:
         matching = [x for x in drawn if name in (x.id, x.spec.theme)]
         if not matching:
             raise UnknownLayer(
-                f"There is no layer or theme `{name}` that has geometry.",
-                f"没有名为 {name} 且带几何的图层或主题。",
+                f"There is no public layer or theme `{name}` that has geometry.",
+                f"没有名为 {name} 的公开且带几何的图层或主题。",
                 todo_en="`geocloud layers list` lists the layers.",
                 todo_zh="可用 `geocloud layers list` 查看全部图层。",
             )

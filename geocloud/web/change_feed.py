@@ -87,7 +87,8 @@ async def _stream(
     if begins:
         # An id from the start, so that who is cut off before the first change misses none either.
         yield b"id: %d\nevent: start\ndata: " % after + orjson.dumps({"collection": layer.id, "after": after}) + b"\n\n"
-    while not service.stopping.is_set():
+    # The stream ends when its layer is retired or made internal.
+    while not service.stopping.is_set() and layer.id in service.catalogue.layers:
         news.clear()
         async with service.reader.lease() as conn:
             entries = await read_entries(conn, layer.id, after, _PAGE)

@@ -86,6 +86,11 @@ async def _stream(
         if change is None:
             return
         await asyncio.sleep(_HEAD_START_S)
+        if versions.keys() - service.catalogue.layers.keys():
+            # Retired or internal by now: neither told of nor named any more.
+            versions = {k: v for k, v in versions.items() if k in service.catalogue.layers}
+        if change.collection not in service.catalogue.layers:
+            continue
         versions[change.collection] = max(change.version, versions.get(change.collection, 0))
         yield _id(versions) + _event(change)
 

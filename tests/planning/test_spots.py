@@ -7,6 +7,7 @@ import os
 import random
 import signal
 import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from multiprocessing import get_context
 from typing import Any
@@ -71,6 +72,20 @@ def test_a_spot_keeps_its_identity_while_it_shrinks_and_is_settled(pair: Urls) -
     assert counts(recorded(pair)) == {"reopened": 1}
     assert spots(pair) == [(first, "reopened", None)]
     assert counts(recorded(pair)) == {}
+    assert counts(recorded(pair, whole=True)) == {"kept": 1}
+
+
+def test_spots_of_a_rule_that_a_run_cannot_judge_stay(pair: Urls) -> None:
+    put(pair, A, WHOLE)
+    put(pair, B, {"b": ("open", box(100, 100, 400, 400))})
+    assert counts(recorded(pair)) == {"new": 1}
+    before = spots(pair)
+    # As a run asked for over HTTP sees them where one of the plans is internal.
+    with open_run(SETTINGS, pair.reader, writer_url=pair.writer) as run:
+        known = replace(run.catalogue, layers={i: x for i, x in run.catalogue.layers.items() if i != B})
+        document = run_comparison(replace(run, catalogue=known), matrix(), keep=True, whole=True).document
+    assert not any(r["judged"] for r in document["rules"] if B in (r["a"], r["b"]))
+    assert counts(document) == {} and spots(pair) == before
     assert counts(recorded(pair, whole=True)) == {"kept": 1}
 
 
