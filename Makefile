@@ -31,13 +31,16 @@ test-qgis:
 
 # The pictures of docs/gis-staff.md, from the small demo city that `make run` serves at CITY.
 CITY ?= http://127.0.0.1:8600
-PICTURE := QT_QPA_PLATFORM=offscreen /usr/bin/python3 tools/qgis_picture.py $(CITY)/qgis/city.qgz
+DRAW := QT_QPA_PLATFORM=offscreen /usr/bin/python3 tools/qgis_picture.py
+PICTURE := $(DRAW) $(CITY)/qgis/city.qgz
 pictures-qgis:
 	@tools/setup.sh qgis
 	mkdir -p docs/pictures
 	$(PICTURE) docs/pictures/qgis-city.png
 	$(PICTURE) docs/pictures/qgis-town.png 115.93,36.42,116.07,36.52
 	$(PICTURE) docs/pictures/qgis-sheet.png sheet
+	$(DRAW) $(CITY)/qgis/emergency.qgz docs/pictures/qgis-emergency.png 115.93,36.42,116.07,36.52
+	$(DRAW) $(CITY)/qgis/water.qgz docs/pictures/qgis-water.png 115.70,36.25,116.30,36.70
 
 # The pictures of the web map in README.md and docs/, from the demo city served at CITY.
 pictures:

@@ -100,7 +100,7 @@ def tile_styles(parent: Element, request: Request, collection: str, look: Look, 
 
 def tile_labels(parent: Element, request: Request, collection: str, look: Look, min_zoom: int, enabled: bool) -> None:
     """Labels for one collection in a vector tile layer; none for areas that tiles cut, as each piece would get one."""
-    if look.label and look.shape and not (look.shape == "polygon" and not look.classes[-1].paint.fill):
+    if look.label and look.shape and not (look.shape == "polygon" and look.vast):
         attributes: dict[str, object] = {
             "name": look.label.field, "layer": collection, "geometry": _GEOMETRY[look.shape],
             "expression": '"overview" IS NULL', "min-zoom": max(min_zoom, math.floor(look.label.zoom) + 1),

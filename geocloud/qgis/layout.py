@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from geocloud.qgis.model import Request
+from geocloud.qgis.model import Request, belongs
 from geocloud.qgis.symbols import FONTS, text_style
 from geocloud.qgis.xml import Element, crs, node, text
 from geocloud.styles.palette import LIGHT
@@ -41,7 +41,7 @@ def layout(parent: Element, request: Request, theme: str | None) -> None:
 
 
 def _sources(request: Request, theme: str | None) -> str:
-    layers = [x for x in request.catalogue.layers.values() if theme in (None, x.spec.theme)]
+    layers = [x for x in request.catalogue.layers.values() if belongs(request, x, theme) and x.state.row_count]
     named = dict.fromkeys(f"{request.text(s.title)} ({s.licence})" for x in layers for s in x.sources)
     return request.say("；", "; ").join(named).replace("[%", "[ %")
 

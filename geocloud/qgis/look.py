@@ -14,7 +14,7 @@ from geocloud.catalogue.registry import Layer
 from geocloud.catalogue.spec import LayerSpec, Text
 from geocloud.styles.base import road_color
 from geocloud.styles.classes import MapClass, classes_of, other_color
-from geocloud.styles.overlays import INEXACT
+from geocloud.styles.overlays import INEXACT, marker_zoom
 from geocloud.styles.palette import LIGHT, mixed
 
 __all__ = ["Drawn", "Label", "Look", "Paint", "Shape", "denominator", "look_of", "place", "shape_of"]
@@ -36,6 +36,8 @@ _NAMES: dict[int, tuple[float, float]] = {1: (20, 3), 2: (16, 6.5), 3: (13, 9.6)
 # Points are markers when they are no longer clustered, in dense layers two zooms later; then their names follow.
 _DENSE_FROM, _LABELS_AFTER = 13, 1
 _REST = Text(zh="其他", en="Other")
+# What is left where a class has that name already: rows whose field is empty, or says what no class is for.
+_UNCLASSED = Text(zh="未分类", en="Not classed")
 # Metres a pixel of 1/96 inch covers at zoom 0 on the equator, as a scale's denominator.
 _DENOMINATOR_Z0 = 2 * math.pi * 6378137 / 512 / (0.0254 / 96)
 
@@ -46,7 +48,8 @@ class Paint:
 
     `fill` is the opacity of an area's inside, 0 for outlines only. `casing` is drawn under a line and `casing_width`
     wider. `band` is the opacity of a broad line under a boundary. A line that `grows` has its width at zoom 14.
-    Points for which the expression `inexact` is true are drawn as rings.
+    Points for which the expression `inexact` is true are drawn as rings; `icon` is the pictogram of the others from
+    `icon_zoom` on, before which they are dots.
     """
 
     color: str
@@ -61,6 +64,8 @@ class Paint:
     grows: bool = False
     min_zoom: float = 0
     inexact: str = ""
+    icon: str | None = None
+    icon_zoom: float = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +106,8 @@ class Look:
     color: str = LIGHT.secondary
     # What covered ground is drawn in where it is not the colour of a class.
     cover: str | None = None
+    # Areas larger than tiles: boundaries, and the ground that lies under everything.
+    vast: bool = False
 
 
 def look_of(layer: Layer, shape: Shape | None, language: str) -> Look:
@@ -113,12 +120,14 @@ def look_of(layer: Layer, shape: Shape | None, language: str) -> Look:
     alike = spec.style.draw in ("land", "boundary", "water", "building", "railway", "place")
     classes = () if alike else classes_of(layer)
     drawn = [Drawn(c.codes, c.title, _of_class(layer, rest, c, i)) for i, c in enumerate(classes)]
-    drawn.append(Drawn((), _REST if drawn else spec.title, rest))
+    left = _UNCLASSED if any(d.title.zh == _REST.zh for d in drawn) else _REST
+    drawn.append(Drawn((), left if drawn else spec.title, rest))
     clustered = shape == "point" and spec.style.draw == "overlay" and spec.tiles.overview in ("cluster", "h3")
     field = spec.style.color_by if len(drawn) > 1 else None
     named = spec.style.draw == "place"
     cover = LIGHT.built_up if spec.style.draw == "building" else None
-    return Look(shape, field, tuple(drawn), _label(spec, language), clustered, named, spec.style.color, cover)
+    vast = spec.style.draw in ("boundary", "land")
+    return Look(shape, field, tuple(drawn), _label(spec, language), clustered, named, spec.style.color, cover, vast)
 
 
 def shape_of(spec: LayerSpec) -> Shape | None:
@@ -148,8 +157,10 @@ def _paint(layer: Layer, shape: Shape) -> Paint:
             return Paint(LIGHT.land, width, outline=LIGHT.boundary, fill=1, dash=dash, band=band)
         return Paint(LIGHT.boundary, width, dash=dash, opacity=opacity, band=band, min_zoom=zoom)
     if shape == "point":
-        overlay = style.draw == "overlay"
-        return Paint(color, 9, inexact=_inexact(layer.spec)) if overlay else Paint(LIGHT.secondary, 5)
+        if style.draw != "overlay":
+            return Paint(LIGHT.secondary, 5)
+        icon, zoom = style.icon or "poi", marker_zoom(layer)
+        return Paint(color, 9, inexact=_inexact(layer.spec), icon=icon, icon_zoom=zoom)
     return _line(layer, color) if shape == "line" else _area(layer, color)
 
 

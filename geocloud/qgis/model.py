@@ -12,7 +12,10 @@ from geocloud.catalogue.registry import Catalogue, Layer
 from geocloud.catalogue.spec import Text
 from geocloud.qgis.look import Shape, denominator, shape_of
 
-__all__ = ["Request", "is_large", "layer_id", "shape_in", "zoomed_in"]
+__all__ = ["BASE", "Request", "belongs", "is_large", "layer_id", "shape_in", "zoomed_in"]
+
+BASE = "base"
+"""The theme whose layers lie below those of every other."""
 
 # Square metres on the ground that a screen of 40 by 25 cm shows, per squared denominator.
 _SCREEN_M2 = 0.4 * 0.25
@@ -27,7 +30,8 @@ class Request:
 
     `shapes` says what the layers of any geometry hold; `rows_max` is the number of rows up to which a layer is loaded
     when the project opens, `page_rows` how many QGIS asks for at a time. `editing` says whether features can be changed
-    at all.
+    at all. `guests` are layers of other themes that the project of a theme shows as well, `used` those which are
+    switched on there although the map of the whole city leaves them off.
     """
 
     catalogue: Catalogue
@@ -41,6 +45,8 @@ class Request:
     page_rows: int = 1_000
     shapes: Mapping[str, Shape] = field(default_factory=dict)
     editing: bool = False
+    guests: frozenset[str] = frozenset()
+    used: frozenset[str] = frozenset()
 
     def say(self, zh: str, en: str) -> str:
         """Of two wordings the one in the project's language."""
@@ -58,6 +64,11 @@ class Request:
     def scale(self, zoom: float) -> int:
         """The denominator of the web map's scale at a zoom."""
         return denominator(zoom, self.latitude)
+
+
+def belongs(request: Request, layer: Layer, theme: str | None) -> bool:
+    """Whether the project of a theme shows the layer; that of the whole city, theme None, shows all."""
+    return theme in (None, layer.spec.theme) or layer.spec.theme == BASE or layer.id in request.guests
 
 
 def layer_id(collection: str, kind: str) -> str:

@@ -3,6 +3,7 @@
 
 Each collection has a place in the drawing order of its theme. Up to `rows_max` rows it is one entry that reads
 features. Beyond that tiles draw it, and the entry below them, switched off and bound to close scales, reads features.
+The project of one theme has, below its own group, the guests it works with and the base map.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from geocloud.catalogue.registry import Layer
 from geocloud.qgis.layers import STORAGE, feature_layer, feature_source, tile_layer, tile_source
 from geocloud.qgis.layout import layout
 from geocloud.qgis.look import place
-from geocloud.qgis.model import Request, is_large, layer_id, shape_in, zoomed_in
+from geocloud.qgis.model import BASE, Request, belongs, is_large, layer_id, shape_in, zoomed_in
 from geocloud.qgis.xml import Element, crs, extent, node, option_map, spatial_system, text
 from geocloud.styles.palette import LIGHT
 
@@ -50,14 +51,12 @@ def project_xml(request: Request, theme: str | None = None) -> str:
     crs(root, "projectCrs", STORAGE)
     tree = _tree(root)
     stored = node(root, "projectlayers")
-    for name in reversed([t for t in request.themes if theme in (None, t)]):
-        # QGIS learns the shape of a collection from its first feature: without one there is nothing it could draw.
-        own = [x for x in request.catalogue.layers.values() if x.spec.theme == name and _drawable(x)]
-        layers = _stacked(request, own)
-        group = _group(tree, request.themes[name])
+    for name, layers in _groups(request, theme):
+        group = _group(tree, request.themes[name], expanded=theme in (None, name) or name != BASE)
         for layer in layers:
             _add_collection(group, stored, request, layer)
-        _add_theme_tiles(group, stored, request, name, layers)
+        if theme in (None, name):
+            _add_theme_tiles(group, stored, request, name, layers)
     order = node(root, "layerorder")
     for one in tree.iter("layer-tree-layer"):
         node(order, "layer", {"id": one.get("id")})
@@ -73,6 +72,21 @@ def project_xml(request: Request, theme: str | None = None) -> str:
     return _HEAD + ET.tostring(root, encoding="unicode")
 
 
+def _groups(request: Request, theme: str | None) -> list[tuple[str, list[Layer]]]:
+    """Themes from the topmost down with the layers of each: the project's own theme, those of its guests, the base."""
+    names = list(request.themes)[::-1]
+    if theme is not None:
+        names = [theme, *(n for n in names if n not in (theme, BASE)), *(n for n in names if n == BASE != theme)]
+    found = []
+    for name in names:
+        # QGIS learns the shape of a collection from its first feature: without one there is nothing it could draw.
+        own = [x for x in request.catalogue.layers.values() if x.spec.theme == name and _drawable(x)]
+        layers = _stacked(request, [x for x in own if belongs(request, x, theme)])
+        if layers or name == theme:
+            found.append((name, layers))
+    return found
+
+
 def _stacked(request: Request, layers: Sequence[Layer]) -> list[Layer]:
     """From the topmost down."""
     return sorted(layers, key=lambda x: place(x.spec, shape_in(request, x)), reverse=True)
@@ -85,7 +99,7 @@ def _drawable(layer: Layer) -> bool:
 def _add_collection(group: Element, stored: Element, request: Request, layer: Layer) -> None:
     title = request.text(layer.title)
     base_map = layer.spec.style.draw != "overlay"
-    visible = base_map or layer.spec.style.visible
+    visible = base_map or layer.spec.style.visible or layer.id in request.used
     large = is_large(request, layer)
     if large:
         identity, path = layer.id, f"/collections/{layer.id}/tiles"
@@ -117,8 +131,8 @@ def _tree(root: Element) -> Element:
     return tree
 
 
-def _group(tree: Element, title: str) -> Element:
-    made = node(tree, "layer-tree-group", {"name": title, "expanded": True, "checked": "Qt::Checked"})
+def _group(tree: Element, title: str, expanded: bool) -> Element:
+    made = node(tree, "layer-tree-group", {"name": title, "expanded": expanded, "checked": "Qt::Checked"})
     node(made, "customproperties")
     return made
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Literal
 
 from geocloud.qgis.look import Label, Paint
+from geocloud.qgis.markers import marker_source
 from geocloud.qgis.xml import Element, Option, node, option_map
 from geocloud.styles.palette import LIGHT, contrast
 
@@ -33,6 +34,8 @@ Part = Literal["all", "casing", "line"]
 FONTS = ("Noto Sans SC", "Noto Sans CJK SC", "Source Han Sans SC", "PingFang SC", "Microsoft YaHei", "SimHei")
 _KINDS = {"point": "marker", "line": "line", "polygon": "fill"}
 _NO_SCALE = "3x:0,0,0,0,0,0"
+# Across a marker with its pictogram.
+_ICON_PX = 22
 
 
 def mm(pixels: float) -> float:
@@ -53,14 +56,7 @@ def symbol(parent: Element, name: str, shape: str, paint: Paint, scale: Scale, p
         {"type": _KINDS[shape], "name": name, "alpha": paint.opacity, "clip_to_extent": True, "force_rhr": False},
     )
     if kind == "marker":
-        ring = None
-        if paint.inexact:
-            ring = dynamic(
-                fillColor=f"if({paint.inexact}, '{rgba(paint.color, 0.12)}', '{rgba(paint.color)}')",
-                outlineColor=f"if({paint.inexact}, '{rgba(paint.color)}', '{rgba('#ffffff')}')",
-                size=f"if({paint.inexact}, {mm(18)}, {mm(paint.width)})",
-            )
-        _layer(made, "SimpleMarker", _marker(paint.color, paint.width, paint.outline or "#ffffff"), ring)
+        _point(made, paint, scale)
         return made
     color = paint.color
     if kind == "fill":
@@ -181,6 +177,32 @@ def dynamic(**expressions: str) -> dict[str, Option]:
         name: {"active": True, "expression": text, "type": 3} for name, text in expressions.items()
     }
     return {"name": "", "properties": properties, "type": "collection"}
+
+
+def _point(made: Element, paint: Paint, scale: Scale) -> None:
+    """A dot; from some scale on the pictogram instead; at any scale a ring where the position is not exact."""
+    told: dict[str, str] = {}
+    # A legend has no scale: it shows the pictogram.
+    close = f"coalesce(@map_scale, 1) <= {scale(paint.icon_zoom)}" if paint.icon and paint.icon_zoom else "true"
+    if paint.inexact:
+        told = {
+            "fillColor": f"if({paint.inexact}, '{rgba(paint.color, 0.12)}', '{rgba(paint.color)}')",
+            "outlineColor": f"if({paint.inexact}, '{rgba(paint.color)}', '{rgba('#ffffff')}')",
+            "size": f"if({paint.inexact}, {mm(18)}, {mm(paint.width)})",
+        }
+    exact = f"NOT coalesce({paint.inexact}, false)" if paint.inexact else "true"
+    if paint.icon:
+        told["enabled"] = f"NOT ({exact} AND {close})"
+    dot = _marker(paint.color, paint.width, paint.outline or "#ffffff")
+    _layer(made, "SimpleMarker", dot, dynamic(**told) if told else None)
+    if paint.icon:
+        drawing = {
+            "name": marker_source(paint.icon, paint.color), "size": str(mm(_ICON_PX)), "size_unit": "MM", "angle": "0",
+            "fixedAspectRatio": "0", "color": rgba(paint.color), "outline_width": "0", "offset": "0,0",
+            "offset_unit": "MM", "scale_method": "diameter", "horizontal_anchor_point": "1",
+            "vertical_anchor_point": "1", "size_map_unit_scale": _NO_SCALE,
+        }  # fmt: skip
+        _layer(made, "SvgMarker", drawing, dynamic(enabled=f"{exact} AND {close}"))
 
 
 def _by_scale(width: float, paint: Paint, scale: Scale) -> dict[str, Option] | None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from geocloud.catalogue.registry import Layer
 from geocloud.styles.classes import MapClass, by_class, classes_of, other_color
 from geocloud.styles.expressions import (
     BOLD,
@@ -42,9 +43,9 @@ _NAMES_FROM = 13.0
 _DENSE_FROM = 14
 
 
-def marker_zoom(d: Drawing) -> float:
-    """The zoom from which single points are markers; below it they are dots. Dense layers wait one zoom longer."""
-    tiles = d.layer.spec.tiles
+def marker_zoom(layer: Layer) -> float:
+    """The zoom from which single points are markers; below it they are dots. Dense layers wait two zooms longer."""
+    tiles = layer.spec.tiles
     if tiles.overview == "none":
         return float(tiles.min_zoom)
     return float(tiles.overview_below + (2 if tiles.overview_below >= _DENSE_FROM else 0))
@@ -148,7 +149,7 @@ def _cells(d: Drawing) -> None:
 
 
 def _points(d: Drawing, classes: tuple[MapClass, ...], color: Any, other: str) -> None:
-    style, zoom = d.layer.spec.style, marker_zoom(d)
+    style, zoom = d.layer.spec.style, marker_zoom(d.layer)
     exact: list[Any] = ["all", SINGLE, POINTS]
     inexact = _inexact(d)
     if inexact is not None:
@@ -229,7 +230,7 @@ def _rings(d: Drawing, color: Any, found: list[Any]) -> None:
     )  # fmt: skip
     label = d.layer.spec.style.label
     if label:
-        zoom = marker_zoom(d)
+        zoom = marker_zoom(d.layer)
         shown = max(carried(d.layer, label) or 0.0, d.layer.spec.style.label_zoom or max(zoom + 1, _NAMES_FROM))
         layout = _label_layout(d, shown, zoom)
         d.add(

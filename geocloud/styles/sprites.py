@@ -20,10 +20,10 @@ from geocloud.styles.classes import classes_of, other_color
 from geocloud.styles.icons import ICONS, mask
 from geocloud.styles.palette import Palette, data_color, mixed, palette
 
-__all__ = ["MARKER", "Sheet", "marker_name", "markers", "sheet"]
+__all__ = ["MARKER", "PICTOGRAM", "Sheet", "marker_name", "markers", "sheet"]
 
 # Side of a marker and of its pictogram, in pixels of a plain screen.
-MARKER, _PICTOGRAM, _PLAIN, _HATCH = 24, 13, 20, 8
+MARKER, PICTOGRAM, _PLAIN, _HATCH = 24, 13, 20, 8
 _GAP = 2
 _SHEET_WIDTH = 512
 _SUPER = 8
@@ -84,7 +84,7 @@ def _marker(name: str, colors: Palette, scale: int) -> _Cell:
     for inset, color, opacity in ((0.0, colors.halo, 200), (1.0, ring, 255), (3.0, colors.surface, 255)):
         image.alpha_composite(_tinted(_round(side, inset * scale), color, opacity))
     # The pictogram is in the colour of its class, darkened or lightened until it can be read on the disc.
-    pixels = _PICTOGRAM * scale + (side - _PICTOGRAM * scale) % 2
+    pixels = PICTOGRAM * scale + (side - PICTOGRAM * scale) % 2
     at = (side - pixels) // 2
     image.alpha_composite(_tinted(mask(icon, pixels), mixed(ring, colors.ink, 0.55)), (at, at))
     return _Cell(name, image)

@@ -7,11 +7,12 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from geocloud import qgis
-from geocloud.catalogue.registry import Layer
+from geocloud.catalogue.registry import Catalogue, Layer
 from geocloud.errors import UnknownCollection
 from geocloud.features.request import unknown_parameter
 from geocloud.ogc import Context, listing
 from geocloud.qgis.look import Shape, shape_of
+from geocloud.sectors.themes import named_by_sectors
 from geocloud.web.answer import Answer, etag_of
 from geocloud.web.ask import Ask
 from geocloud.web.items import said_in
@@ -22,6 +23,8 @@ __all__ = ["ROUTES"]
 Handler = Callable[[Service, Ask, dict[str, str]], Awaitable[Answer]]
 
 _CITY = "city"
+# Layers that maps show from this zoom on are details: they would cover what they are part of.
+_DETAILS = 12
 _MEDIA_TYPE = "application/x-qgis-project-container"
 _SHAPES: dict[int, Shape] = {0: "point", 1: "line", 2: "polygon"}
 
@@ -36,6 +39,9 @@ async def _project(service: Service, ask: Ask, params: dict[str, str]) -> Answer
     theme = None if params["project"] == _CITY else params["project"]
     if theme is not None and theme not in themes:
         raise _unknown(params["project"], themes)
+    named = named_by_sectors(theme) if theme else frozenset[str]()
+    layers = catalogue.layers.values()
+    shown = [x for x in layers if theme is None or x.spec.theme in (theme, qgis.BASE) or x.id in named]
     request = qgis.Request(
         catalogue,
         ctx.base_url.rstrip("/"),
@@ -49,13 +55,21 @@ async def _project(service: Service, ask: Ask, params: dict[str, str]) -> Answer
         ctx.language,
         service.settings.qgis.qgis_rows_max,
         service.settings.qgis.qgis_page_rows,
-        await _shapes(service, [x for x in catalogue.layers.values() if theme in (None, x.spec.theme)]),
+        await _shapes(service, shown),
         service.settings.edit.editing,
+        named,
+        named | _own(catalogue, theme) if named else named,
     )
     body = await asyncio.to_thread(qgis.project, request, theme)
     name = f"{params['project']}{'' if ctx.language == 'zh' else '-en'}.qgz"
     headers = [said_in(ctx), (b"content-disposition", f'attachment; filename="{name}"'.encode())]
     return Answer(body, _MEDIA_TYPE, headers=headers, etag=etag_of(body), document=True, token=catalogue)
+
+
+def _own(catalogue: Catalogue, theme: str | None) -> frozenset[str]:
+    """The theme's layers that can lie over each other and all be read: points and lines, but not those of details."""
+    own = [x for x in catalogue.layers.values() if x.spec.theme == theme and x.spec.tiles.min_zoom < _DETAILS]
+    return frozenset(x.id for x in own if shape_of(x.spec) in ("point", "line"))
 
 
 async def _shapes(service: Service, layers: list[Layer]) -> dict[str, Shape]:

@@ -17,8 +17,10 @@ import pytest
 
 from geocloud import demo
 from geocloud.catalogue.publish import sync
-from geocloud.catalogue.spec import read_layers
 from geocloud.db.cluster import Urls
+from geocloud.sectors.registry import definitions
+from geocloud.settings import CitySettings, DatabaseSettings
+from tests.conftest import _fresh, _urls_of
 from tests.web.conftest import run_server
 
 # Debian's QGIS belongs to the system's Python.
@@ -27,6 +29,9 @@ _DESK = Path(__file__).with_name("desk.py")
 # Layers of more rows than this are left to tiles: with it the demo has both kinds.
 ROWS_MAX = 1_000
 PAGE_ROWS = 100
+LAYERS, CODES = definitions(CitySettings())
+# The demo leaves them empty, and what is empty is not in a project.
+EMPTY = ("planning.difference_spot", "grid.boundary_conflict")
 
 OpenDesk = Callable[..., AbstractContextManager["Desk"]]
 
@@ -67,16 +72,23 @@ class Desk:
         return json.loads(line)
 
 
-@pytest.fixture(scope="module")
-def city(urls: Urls, tmp_path_factory: pytest.TempPathFactory) -> Iterator[City]:
-    """The small demo city, served."""
-    conn = psycopg2.connect(urls.owner)
-    sync(conn, *read_layers(Path(__file__).resolve().parents[2] / "layers"))
+@pytest.fixture(scope="session")
+def city_urls(cluster: DatabaseSettings) -> Iterator[Urls]:
+    """A database for all of these tests, which only read it."""
+    for name in _fresh(cluster):
+        yield _urls_of(cluster, name)
+
+
+@pytest.fixture(scope="session")
+def city(city_urls: Urls, tmp_path_factory: pytest.TempPathFactory) -> Iterator[City]:
+    """The small demo city with the layers of its sectors, served."""
+    conn = psycopg2.connect(city_urls.owner)
+    sync(conn, LAYERS, CODES)
     conn.close()
-    demo.load(urls.owner, "small")
+    demo.load(city_urls.owner, "small")
     settings = {"GEOCLOUD_QGIS_ROWS_MAX": str(ROWS_MAX), "GEOCLOUD_QGIS_PAGE_ROWS": str(PAGE_ROWS)}
-    for url in run_server(urls.reader, tmp_path_factory.mktemp("home"), **settings):
-        yield City(url, urls)
+    for url in run_server(city_urls.reader, tmp_path_factory.mktemp("home"), **settings):
+        yield City(url, city_urls)
 
 
 @pytest.fixture(scope="session")
@@ -92,7 +104,7 @@ def qgis_version() -> str:
     return done.stdout.strip()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def open_desk(qgis_version: str, tmp_path_factory: pytest.TempPathFactory) -> OpenDesk:
     """Opens a project by its address in a QGIS of its own, with settings and caches of its own."""
 

@@ -19,11 +19,15 @@ from qgis.core import (  # type: ignore[import-not-found]
     QgsExpressionContext,
     QgsExpressionContextUtils,
     QgsFeatureRequest,
+    QgsLayerTreeModel,
     QgsLayoutExporter,
     QgsMapRendererParallelJob,
     QgsMapSettings,
     QgsProject,
     QgsRectangle,
+    QgsVectorFileWriter,
+    QgsVectorLayer,
+    QgsVectorLayerJoinInfo,
     QgsVectorLayerUtils,
     QgsWkbTypes,
 )
@@ -60,7 +64,7 @@ def entry(node):
     }
     if layer.providerType() == "OAPIF":
         told["geometry"] = QgsWkbTypes.geometryDisplayString(layer.geometryType())
-        told["renderer"] = layer.renderer().type()
+        told["renderer"] = layer.renderer().type() if layer.renderer() else "none"
         told["read_only"] = layer.readOnly()
         told["labels"] = layer.labelsEnabled()
     return told
@@ -108,6 +112,75 @@ def legend(layer):
     }
 
 
+def legend_rows():
+    """What the layer panel shows below each entry that reads features: words, and whether a picture is beside them."""
+    root = project.layerTreeRoot()
+    model = QgsLayerTreeModel(root)
+    told = {}
+    for found in root.findLayers():
+        if found.layer().providerType() == "OAPIF":
+            nodes = model.layerLegendNodes(found)
+            shown = [[str(n.data(0) or ""), not n.data(1).isNull() if n.data(1) else False] for n in nodes]
+            told[found.layerId()] = shown
+    return told
+
+
+def drawings(layer):
+    """What QGIS's own cache makes of the drawings in the symbols of a layer of points, one text a drawing."""
+    renderer = project.mapLayer(layer).renderer()
+    if renderer.type() == "pointCluster":
+        renderer = renderer.embeddedRenderer()
+    symbols = renderer.legendSymbolItems()
+    drawn = [part for item in symbols for part in item.symbol().symbolLayers() if part.layerType() == "SvgMarker"]
+    cache = QgsApplication.svgCache()
+    return [
+        bytes(cache.svgContent(p.path(), 24, p.fillColor(), p.strokeColor(), 0, 1, 0, True)).decode() for p in drawn
+    ]
+
+
+def exported(layer, name, subset=""):
+    """The features as a GeoPackage; the writer's own complaint, or nothing."""
+    source = project.mapLayer(layer).clone()
+    if subset and not source.setSubsetString(subset):
+        return "the subset was refused"
+    options = QgsVectorFileWriter.SaveVectorOptions()
+    options.driverName, options.layerName = "GPKG", "exported"
+    context = project.transformContext()
+    error, message, _, _ = QgsVectorFileWriter.writeAsVectorFormatV3(source, str(FOLDER / name), context, options)
+    return message if error else ""
+
+
+def added(address, name, provider="ogr"):
+    """A layer added by its address, as from the data source manager, with the types of its fields."""
+    made = QgsVectorLayer(address, name, provider)
+    if not made.isValid():
+        return {"valid": False}
+    project.addMapLayer(made)
+    return {
+        "valid": True,
+        "id": made.id(),
+        "crs": made.crs().authid(),
+        "geometry": QgsWkbTypes.displayString(made.wkbType()),
+        "types": {f.name(): f.typeName() for f in made.fields()},
+        "count": len(list(made.getFeatures())),
+    }
+
+
+def joined(layer, other, key, other_key, wanted):
+    """A field of another layer joined to a layer, by the layer's key."""
+    target = project.mapLayer(layer)
+    join = QgsVectorLayerJoinInfo()
+    join.setJoinLayer(project.mapLayer(other))
+    join.setJoinFieldName(other_key)
+    join.setTargetFieldName(key)
+    join.setUsingMemoryCache(True)
+    join.setPrefix("joined_")
+    target.addJoin(join)
+    told = {f[key]: f[f"joined_{wanted}"] for f in target.getFeatures()}
+    target.removeJoin(other)
+    return told
+
+
 def count(layer, subset="", expression="", box=None, key=None):
     """Features that come when all are fetched, by subset, by expression, by box; and their keys."""
     source = project.mapLayer(layer).clone()
@@ -132,7 +205,7 @@ def values(layer, expression, key):
     told = {}
     for feature in source.getFeatures():
         context.setFeature(feature)
-        told[feature[key]] = parsed.evaluate(context)
+        told[feature[key] or ""] = parsed.evaluate(context)
     return told
 
 
@@ -193,7 +266,13 @@ project = QgsProject.instance()
 path = FOLDER / "opened.qgz"
 with urllib.request.urlopen(sys.argv[1]) as answer:
     path.write_bytes(answer.read())
-DOORS = {f.__name__: f for f in (tree, about, fields, legend, count, values, broken_rules, render, printed)}
+DOORS = {
+    f.__name__: f
+    for f in (
+        tree, about, fields, legend, legend_rows, drawings, exported, added, joined, count, values, broken_rules,
+        render, printed,
+    )
+}  # fmt: skip
 print(json.dumps({"read": project.read(str(path)), "error": project.error()}), flush=True)
 for line in sys.stdin:
     question = json.loads(line)

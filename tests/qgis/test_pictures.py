@@ -12,6 +12,8 @@ from tests.qgis.conftest import City, Desk
 
 SCHOOL = "geocloud_features_facility-school"
 Colour = tuple[int, int, int]
+# Pixels from the middle of a marker among which its ring is; it is less than two of them wide.
+RING_PX = tuple(7 + n / 2 for n in range(10))
 
 
 def colour(text: str) -> Colour:
@@ -48,9 +50,14 @@ def test_a_lone_school_has_the_colour_of_its_class(city: City, desk: Desk) -> No
     )
     assert len(alone) >= 2
     for stage, lon, lat in alone:
-        box = [lon - 0.01, lat - 0.0075, lon + 0.01, lat + 0.0075]
+        box = [lon - 0.004, lat - 0.003, lon + 0.004, lat + 0.003]
         image, extent = drawn(desk, box=box, layers=[SCHOOL], labels=False)
-        assert near(pixel(image, extent, lon, lat), colour(colours[stage])), stage
+        # A pictogram is in the middle, the ring around it has the class's colour.
+        degrees = (extent[2] - extent[0]) / image.width
+        for x, y in ((1, 0), (-1, 0), (0, 1), (0, -1)):
+            outwards = [pixel(image, extent, lon + d * degrees * x, lat + d * degrees * y) for d in RING_PX]
+            assert any(near(c, colour(colours[stage]), 40) for c in outwards), (stage, outwards)
+        assert len({pixel(image, extent, lon + d * degrees, lat) for d in range(-6, 7)}) > 2, stage
 
 
 def test_schools_that_crowd_are_one_disc_with_their_number(city: City, desk: Desk) -> None:

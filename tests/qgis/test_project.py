@@ -3,19 +3,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import httpx
 import pytest
 
-from geocloud.catalogue.spec import read_layers
-from tests.qgis.conftest import ROWS_MAX, City, Desk, OpenDesk
+from tests.qgis.conftest import CODES, EMPTY, ROWS_MAX, City, Desk, OpenDesk
+from tests.qgis.conftest import LAYERS as PUBLISHED
 
-LAYERS, CODES = read_layers(Path(__file__).resolve().parents[2] / "layers")
-# The demo leaves them empty, and what is empty is not in a project.
-for _found in ("planning.difference_spot", "grid.boundary_conflict"):
-    LAYERS.pop(_found)
-THEMES = sorted({spec.theme for spec in LAYERS.values()})
+LAYERS = {i: spec for i, spec in PUBLISHED.items() if i not in EMPTY}
 COUNTY, SCHOOL, ROAD = (f"geocloud_features_{x}" for x in ("base-county", "facility-school", "base-road"))
 
 
@@ -23,19 +17,38 @@ def entries(tree: list[dict]) -> list[dict]:
     return [e for group in tree for e in group["entries"]]
 
 
-@pytest.mark.parametrize("language", ["zh", "en"])
-@pytest.mark.parametrize("project", ["city", *THEMES])
+# What sectors work with beside the layers of their theme, and what each project is called.
+GUESTS = {
+    "culture": ("facility.culture_venue", "facility.heritage_site"),
+    "emergency": ("facility.shelter",),
+    "parking": ("facility.parking_lot",),
+    "water": ("facility.river_gauge", "facility.rain_gauge"),
+}
+GROUPS = {
+    "base": ("基础地理", "Base geography"), "facility": ("公共设施", "Facilities"),
+    "planning": ("国土空间规划", "Spatial planning"), "grid": ("网格", "Grids"), "culture": ("文化", "Culture"),
+    "emergency": ("应急", "Emergency"), "parking": ("停车", "Parking"), "water": ("水利", "Water"),
+}  # fmt: skip
+OPENED = [("city", "zh"), ("city", "en"), *((theme, "zh") for theme in GROUPS), ("water", "en")]
+
+
+@pytest.mark.parametrize(("project", "language"), OPENED)
 def test_every_layer_is_valid(city: City, open_desk: OpenDesk, project: str, language: str) -> None:
     with open_desk(f"{city.url}/qgis/{project}.qgz?lang={language}") as desk:
         tree, about = desk.ask("tree"), desk.ask("about")
     found = entries(tree)
     assert [e["title"] for e in found if not e["valid"]] == []
-    expected = {spec.id for spec in LAYERS.values() if project in ("city", spec.theme)}
+    themes = set(GROUPS) if project == "city" else {project, "base"}
+    expected = {i for i, spec in LAYERS.items() if spec.theme in themes} | {*GUESTS.get(project, ())}
     features = {e["id"] for e in found if e["provider"] == "OAPIF"}
     assert features == {f"geocloud_features_{i.replace('.', '-')}" for i in expected}
     assert {e["provider"] for e in found} == {"OAPIF", "vectortile"}
     assert about["crs"] == "EPSG:4490" and about["complaints"] == []
-    assert len(tree) == len({i.split(".")[0] for i in expected})
+    titles = {GROUPS[i.split(".")[0]][language == "en"] for i in expected}
+    assert {g["group"] for g in tree} == titles and len(tree) == len(titles)
+    assert tree[-1]["group"] == GROUPS["base"][language == "en"]
+    if project != "city":
+        assert tree[0]["group"] == GROUPS[project][language == "en"]
 
 
 def test_large_layers_are_drawn_from_tiles_and_fetched_only_close_by(city: City, desk: Desk) -> None:
@@ -55,7 +68,9 @@ def test_large_layers_are_drawn_from_tiles_and_fetched_only_close_by(city: City,
 
 def test_titles_marks_and_sources(city: City, desk: Desk) -> None:
     tree = desk.ask("tree")
-    assert [g["group"] for g in tree] == ["公共设施", "网格", "国土空间规划", "基础地理"]
+    assert [g["group"] for g in tree] == [
+        "应急", "水利", "停车", "文化", "公共设施", "网格", "国土空间规划", "基础地理",
+    ]  # fmt: skip
     by_id = {e["id"]: e for e in entries(tree)}
     for spec in LAYERS.values():
         entry = by_id[f"geocloud_features_{spec.id.replace('.', '-')}"]
