@@ -58,6 +58,15 @@ def test_a_sectors_project_opens_to_what_it_works_with(city: City, open_desk: Op
     assert len(colours) > 200
 
 
+def test_the_project_of_plans_opens_to_the_control_lines(city: City, open_desk: OpenDesk) -> None:
+    with open_desk(f"{city.url}/qgis/planning.qgz") as desk:
+        on = {e["id"] for g in desk.ask("tree")[:-1] for e in g["entries"] if e["shown"]}
+        told = desk.ask("render", name="plans.png", box=TOWN)
+    lines = ("basic_farmland", "ecological_redline", "urban_boundary")
+    assert {i.removeprefix("geocloud_").split("_", 1)[1] for i in on} >= {f"planning-{n}" for n in lines}
+    assert told["errors"] == []
+
+
 @pytest.mark.parametrize("collection", SECTOR)
 def test_all_rows_come_with_titles_and_words(city: City, desk: Desk, collection: str) -> None:
     spec = SECTOR[collection]
