@@ -397,7 +397,11 @@ def _failure(service: Service, ask: Ask, exc: Exception) -> Answer:
     status = next((s for kind, s in STATUS if isinstance(exc, kind)), 500)
     if isinstance(exc, GeocloudError) and (status != 500 or isinstance(exc, JobFailed)):
         ctx = _error_context(service, ask)
-        return _problem(ask, ctx, ogc.problem(ctx, exc, status, ask.path), status, edit.extra_headers(exc))
+        headers = edit.extra_headers(exc)
+        if status == 413 and ask.method not in ("GET", "HEAD"):
+            # What is left of the body is not read: nothing more can be asked on this connection.
+            headers = [*headers, (b"connection", b"close")]
+        return _problem(ask, ctx, ogc.problem(ctx, exc, status, ask.path), status, headers)
     if status in (503, 504):
         log.warning("request not answered", path=ask.path, status=status, error=type(exc).__name__)
         return _failure_of_status(service, ask, status)

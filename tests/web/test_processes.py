@@ -191,7 +191,8 @@ def test_requests_that_do_not_fit_are_told_place_by_place(client: httpx.Client, 
 
 
 def test_limits_of_bodies_and_kinds(client: httpx.Client) -> None:
-    assert _run(client, "echo", {"inputs": {"text": "a" * 70_000}}).status_code == 413
+    large = _run(client, "echo", {"inputs": {"text": "a" * 70_000}})
+    assert (large.status_code, large.headers["connection"]) == (413, "close")
     assert (
         client.post("/processes/echo/execution", content=b"{", headers={"content-type": "application/json"}).status_code
         == 400
