@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,13 +16,14 @@ import psutil
 from benchmarks.city import City
 from benchmarks.process import free_port
 from geocloud.catalogue.publish import sync
-from geocloud.catalogue.spec import read_layers
+from geocloud.catalogue.spec import LayerSpec, read_layers
 from geocloud.db.cluster import Urls, admin_url, session, status
 from geocloud.db.migrate import migrate
 from geocloud.db.pool import connect
+from geocloud.sectors.registry import definitions
 from geocloud.settings import CitySettings, DatabaseSettings
 
-__all__ = ["Ground", "Size", "ground", "machine"]
+__all__ = ["Ground", "Size", "ground", "machine", "publish_all"]
 
 # Shared buffers of about 2 GB and everything in memory, for the full city; the small one needs little.
 MEMORY_MB = {"small": 1_024, "city": 5_120, "province": 12_288}
@@ -91,12 +92,8 @@ def prepare(urls: Urls, size: Size, say: Say) -> None:
     from geocloud import demo
 
     migrate(urls.owner)
-    folder = CitySettings().layers_folder
-    layers, codes = read_layers(folder)
-    for layer_id in _FEATURES_FROM_12:
-        # Peers show features at every zoom: the same is asked of these from zoom 12 on.
-        rule = layers[layer_id].tiles.model_copy(update={"overview_below": 12})
-        layers[layer_id] = layers[layer_id].model_copy(update={"tiles": rule})
+    layers, codes = read_layers(CitySettings().layers_folder)
+    layers = _comparable(layers)
     with connect(urls.owner, application_name="geocloud bench") as conn:
         sync(conn, layers, codes)
     with connect(urls.owner, application_name="geocloud bench") as conn, conn.cursor() as cur:
@@ -113,6 +110,22 @@ def prepare(urls: Urls, size: Size, say: Say) -> None:
             say(f"{layer}: {total:,}")
 
     demo.load(urls.owner, size, progress)
+
+
+def publish_all(urls: Urls) -> None:
+    """The layers of the sectors too, beside those that are published; these stay as they are, as peers read them."""
+    layers, codes = definitions(CitySettings())
+    with connect(urls.owner, application_name="geocloud bench") as conn:
+        sync(conn, _comparable(layers), codes)
+
+
+def _comparable(layers: Mapping[str, LayerSpec]) -> dict[str, LayerSpec]:
+    """Peers show features at every zoom: the same is asked of some layers from zoom 12 on."""
+    out = dict(layers)
+    for layer_id in _FEATURES_FROM_12:
+        rule = out[layer_id].tiles.model_copy(update={"overview_below": 12})
+        out[layer_id] = out[layer_id].model_copy(update={"tiles": rule})
+    return out
 
 
 def machine(city: City) -> dict[str, Any]:

@@ -8,16 +8,14 @@ from collections.abc import Callable
 from statistics import median
 from typing import Any
 
+from benchmarks.ground import publish_all
 from benchmarks.report import Finding
 from benchmarks.special.base import Context, queued, special
 from geocloud import demo
-from geocloud.catalogue.publish import sync
-from geocloud.db.pool import connect
 from geocloud.jobs.run import Run, open_run
 from geocloud.network.graph import build
 from geocloud.sectors.emergency import circle, dispatch
 from geocloud.sectors.emergency.common import origin_of
-from geocloud.sectors.registry import definitions
 from geocloud.settings import Settings
 
 __all__ = ["answered"]
@@ -30,8 +28,7 @@ _PLACES = 25
 def answered(context: Context) -> list[Finding]:
     """In one state of the database, median and slowest over hazards all over the city; and making the road graph."""
     settings, urls, size = Settings(), context.ground.urls, context.ground.size
-    with connect(urls.owner, application_name="geocloud bench") as conn:
-        sync(conn, *definitions(settings.city))
+    publish_all(urls)
     context.say("loading roads, people and emergency")
     demo.load(urls.owner, size, layers=["base.road", "base.village", "base.city", *circle.LAYERS, "emergency.stock"])
     begun = time.perf_counter()

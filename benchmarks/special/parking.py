@@ -7,17 +7,16 @@ import time
 from statistics import median
 from typing import Any
 
+from benchmarks.ground import publish_all
 from benchmarks.report import Finding
 from benchmarks.special.base import Context, queued, special
 from geocloud import demo
-from geocloud.catalogue.publish import sync
 from geocloud.db.cluster import Urls
 from geocloud.db.pool import connect
 from geocloud.demo.parking_readings import bring_up
 from geocloud.jobs.run import open_run
 from geocloud.network.graph import build
 from geocloud.sectors.parking.near import PROCESS
-from geocloud.sectors.registry import definitions
 from geocloud.settings import Settings
 
 __all__ = ["asked", "near"]
@@ -31,8 +30,7 @@ _LAYERS = ("facility.parking_lot", "parking.berth", "base.road")
 def near(context: Context) -> list[Finding]:
     """On an open state of the database, at places some steps from car parks all over the city; and with opening it."""
     settings, urls = Settings(), context.ground.urls
-    with connect(urls.owner, application_name="geocloud bench") as conn:
-        sync(conn, *definitions(settings.city))
+    publish_all(urls)
     context.say("loading car parks and their readings")
     demo.load(urls.owner, context.ground.size, layers=list(_LAYERS))
     bring_up(urls.writer)

@@ -10,12 +10,11 @@ from typing import Any
 import numpy as np
 import shapely
 
+from benchmarks.ground import publish_all
 from benchmarks.report import Finding
 from benchmarks.special.base import Context, special
 from geocloud import demo
-from geocloud.catalogue.publish import sync
 from geocloud.catalogue.spec import read_layers
-from geocloud.db.pool import connect
 from geocloud.demo.plans import truth
 from geocloud.jobs.run import open_run
 from geocloud.planning.compliance_process import PROCESS
@@ -33,9 +32,8 @@ _HALF_M = 223.6
 def checked(context: Context) -> list[Finding]:
     """From opening the state of the database to the bytes, median and slowest of sites where plans disagree."""
     settings, urls, size = Settings(), context.ground.urls, context.ground.size
-    layers, codes = read_layers(settings.city.layers_folder)
-    with connect(urls.owner, application_name="geocloud bench") as conn:
-        sync(conn, layers, codes)
+    publish_all(urls)
+    layers, _ = read_layers(settings.city.layers_folder)
     wanted = [i for i in layers if i.startswith("planning.")] + ["base.county"]
     context.say("loading the plans")
     demo.load(urls.owner, size, layers=wanted)
