@@ -144,8 +144,9 @@ def _serve(queue: Queue, settings: Settings, links: Links, processes: Processes,
                 job = queue.claim(name, long=long)
                 if job is not None:
                     fit = _attend(queue, job, hand)
+                care.take(idle=job is None)
+                if job is not None:
                     continue
-                care.take()
                 if reader.warm():
                     break  # it knows older definitions of layers
                 fit = not _listen(queue.conn, [hand.pipe])[1]
@@ -155,14 +156,15 @@ def _serve(queue: Queue, settings: Settings, links: Links, processes: Processes,
 
 
 class _Care:
-    """What a worker does from time to time when it has no job."""
+    """What a worker does from time to time between jobs."""
 
     def __init__(self, queue: Queue, processes: Processes, *, long: bool) -> None:
         self._queue, self._processes, self._long = queue, processes, long
         self._reclaimed = self._purged = -math.inf
         self._looked = time.monotonic()
 
-    def take(self) -> None:
+    def take(self, *, idle: bool) -> None:
+        """Puts jobs of dead workers back, takes old ones away; when idle, hands in what is due by itself."""
         now = time.monotonic()
         if now - self._reclaimed >= _BEAT_S:
             self._reclaimed = now
@@ -170,7 +172,7 @@ class _Care:
         if now - self._purged >= _PURGE_EVERY_S:
             self._purged = now
             self._queue.purge()
-        if self._long and now - self._looked >= _DUE_EVERY_S:
+        if idle and self._long and now - self._looked >= _DUE_EVERY_S:
             self._looked = now
             for process in self._processes().values():
                 if process.due:
@@ -188,8 +190,9 @@ class _Hand:
 
     def close(self) -> None:
         """Ends it, whatever it does, if it has not ended."""
+        # By its descriptor: the number of a child that has been waited for may be another's by now.
         with contextlib.suppress(ProcessLookupError):
-            os.kill(self.pid, signal.SIGKILL)
+            signal.pidfd_send_signal(self.gone, signal.SIGKILL)
         with contextlib.suppress(ChildProcessError):
             os.waitpid(self.pid, 0)
         os.close(self.gone)
