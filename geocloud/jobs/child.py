@@ -23,10 +23,12 @@ from geocloud.jobs.queue import Queue, Row
 from geocloud.jobs.run import open_reader, run_process, warm_catalogue
 from geocloud.settings import Settings
 
-__all__ = ["Links", "Processes", "do_jobs"]
+__all__ = ["BEGUN", "DONE", "Links", "Processes", "do_jobs"]
 
 log = structlog.get_logger(__name__)
 
+BEGUN, DONE = "begun", "done"
+"""What a child says of a job: it has it, so that nobody else may; it has done it and takes another."""
 _TELL_EVERY_S = 0.2
 # A child ends after so many jobs, or when one has made it so much larger.
 _JOBS_A_CHILD, _LEFT_KB = 200, 128 << 10
@@ -44,7 +46,7 @@ class Links:
 
 
 def do_jobs(settings: Settings, links: Links, processes: Processes, pipe: Connection, others: Connection) -> None:
-    """Opens what jobs need, waits for them at `pipe` and does them one after another; says there when one is done.
+    """Opens what jobs need, waits for them at `pipe` and does them one after another, telling BEGUN and DONE there.
 
     Returns when the child is to end. `others` is the worker's end of the pipe.
     """
@@ -60,7 +62,8 @@ def do_jobs(settings: Settings, links: Links, processes: Processes, pipe: Connec
         for _ in range(_JOBS_A_CHILD):
             try:
                 job = pipe.recv()
-            except EOFError:
+                pipe.send(BEGUN)
+            except (EOFError, BrokenPipeError):
                 return
             if opened is None or not all(map(_answers, opened)):
                 opened = _open(stack, settings, links)
@@ -70,7 +73,7 @@ def do_jobs(settings: Settings, links: Links, processes: Processes, pipe: Connec
             if not done or _is_long(processes, job) or _memory_kb() - before > _LEFT_KB:
                 return
             opened[1].rollback()
-            pipe.send(None)
+            pipe.send(DONE)
 
 
 def _is_long(processes: Processes, job: Job) -> bool:

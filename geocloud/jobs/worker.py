@@ -25,14 +25,14 @@ import time
 from collections.abc import Callable
 from functools import partial
 from multiprocessing import Pipe
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn
 
 import psycopg2
 import structlog
 
 from geocloud.db.pool import connect, translate
 from geocloud.errors import GeocloudError, JobFailed
-from geocloud.jobs.child import Links, Processes, do_jobs
+from geocloud.jobs.child import DONE, Links, Processes, do_jobs
 from geocloud.jobs.job import Job
 from geocloud.jobs.queue import Queue
 from geocloud.jobs.run import warm_catalogue
@@ -137,22 +137,28 @@ def _serve(queue: Queue, settings: Settings, links: Links, processes: Processes,
     care = _Care(queue, processes, long=long)
     reader = _Reader(links.reader)
     reader.warm()
-    while True:
-        with contextlib.closing(_Hand(settings, links, processes)) as hand:
-            fit = True
-            while fit:
-                job = queue.claim(name, long=long)
-                if job is not None:
-                    fit = _attend(queue, job, hand)
-                care.take(idle=job is None)
-                if job is not None:
-                    continue
-                if reader.warm():
-                    break  # it knows older definitions of layers
-                fit = not _listen(queue.conn, [hand.pipe])[1]
-                if not fit:
-                    log.warning("a child that waited for a job ended and is replaced", worker=name)
-                    time.sleep(_RETRY_S[0])
+    hand = _Hand(settings, links, processes)
+    try:
+        while True:
+            job = queue.claim(name, long=long)
+            if job is not None:
+                for last in (False, False, True):
+                    ended = _attend(queue, job, hand, last=last)
+                    if ended != "done":
+                        hand = hand.another()
+                    if ended != "not begun":
+                        break
+            care.take(idle=job is None)
+            if job is not None:
+                continue
+            if reader.warm():
+                hand = hand.another()  # it knew older definitions of layers
+            elif _listen(queue.conn, [hand.pipe])[1]:
+                log.warning("a child that waited for a job ended and is replaced", worker=name)
+                time.sleep(_RETRY_S[0])
+                hand = hand.another()
+    finally:
+        hand.close()
 
 
 class _Care:
@@ -180,13 +186,19 @@ class _Care:
 
 
 class _Hand:
-    """A child that does jobs, as its worker sees it. `pipe` takes a job, and gives a word when the next may come."""
+    """A child that does jobs, as its worker sees it. `pipe` takes a job, and gives BEGUN and DONE."""
 
     def __init__(self, settings: Settings, links: Links, processes: Processes) -> None:
+        self._what = settings, links, processes
         self.pipe, theirs = Pipe()
         self.pid = _fork(partial(do_jobs, settings, links, processes, theirs, self.pipe))
         theirs.close()
         self.gone = os.pidfd_open(self.pid)
+
+    def another(self) -> _Hand:
+        """One that takes its place."""
+        self.close()
+        return _Hand(*self._what)
 
     def close(self) -> None:
         """Ends it, whatever it does, if it has not ended."""
@@ -236,9 +248,13 @@ def _listen(conn: psycopg2.extensions.connection, others: list[Any]) -> tuple[li
     return said, [o for o in others if o in ready]
 
 
-def _attend(queue: Queue, job: Job, hand: _Hand) -> bool:
-    """Beats while the child works; says so when it has died. False where it is to be ended: it has died, or the job
-    has been called off or taken away."""
+def _attend(queue: Queue, job: Job, hand: _Hand, *, last: bool) -> Literal["done", "ended", "not begun"]:
+    """Beats while the child works; says so when it has died.
+
+    `ended` where the child is of no more use: it has died, or the job has been called off or taken away. `not begun`
+    where it died before it had the job, which another may have then, unless it is the `last` that is tried.
+    """
+    begun = False
     with contextlib.suppress(BrokenPipeError):
         hand.pipe.send(job)
     beaten = time.monotonic()
@@ -246,21 +262,25 @@ def _attend(queue: Queue, job: Job, hand: _Hand) -> bool:
         said, ready = _listen(queue.conn, [hand.pipe, hand.gone])
         if hand.pipe in ready:
             with contextlib.suppress(EOFError, ConnectionResetError):
-                hand.pipe.recv()
-                return True
+                if hand.pipe.recv() == DONE:
+                    return "done"
+                begun = True
+                continue
         if ready:
             status = os.waitpid(hand.pid, 0)[1]
+            if not begun and not last:
+                return "not begun"
             if status != 0:
                 number = os.waitstatus_to_exitcode(status)
                 log.error("job ended unexpectedly", job=job.id, process=job.process, exit=number)
                 queue.fail(job, _died(number))
-            return False
+            return "ended"
         # The row decides; a notice only makes it be looked at sooner.
         if f"dismissed {job.id}" in said or time.monotonic() - beaten >= _BEAT_S:
             beaten = time.monotonic()
             if not queue.beat(job):
                 log.info("job called off", job=job.id, process=job.process)
-                return False
+                return "ended"
 
 
 def _died(code: int) -> JobFailed:
