@@ -15,7 +15,7 @@ import shapely
 from PIL import Image
 
 from geocloud.db.cluster import session
-from geocloud.demo.plans import truth
+from geocloud.demo.plan_truth import truth
 from geocloud.features.literals import BEIJING
 from geocloud.features.moment import Moment
 from geocloud.jobs.run import Run, open_run

@@ -15,7 +15,7 @@ from benchmarks.report import Finding
 from benchmarks.special.base import Context, special
 from geocloud import demo
 from geocloud.catalogue.spec import read_layers
-from geocloud.demo.plans import truth
+from geocloud.demo.plan_truth import truth
 from geocloud.jobs.run import open_run
 from geocloud.planning.compliance_process import PROCESS
 from geocloud.settings import Settings

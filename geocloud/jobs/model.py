@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from geocloud.catalogue.spec import Text
 
 if TYPE_CHECKING:
-    from geocloud.jobs.run import Run
+    from geocloud.jobs.state import Run
     from geocloud.settings import Settings
 
 __all__ = ["Blob", "Input", "Output", "Process", "Results"]

@@ -12,15 +12,12 @@ from dataclasses import dataclass
 from email.message import Message
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 from urllib.parse import unquote
 
 import pandas as pd
 
 from geocloud.notebook.client import wrong
-
-if TYPE_CHECKING:
-    from geocloud.notebook.process import Job
 
 __all__ = ["File", "Result"]
 
@@ -68,6 +65,22 @@ class File:
 _FRAME = 'style="width:100%;height:640px;border:1px solid #dfe4e6;border-radius:6px;background:#fff"'
 
 
+class Ended(Protocol):
+    """What a result asks of its job."""
+
+    id: str
+
+    @property
+    def process(self) -> str:
+        """Id of the process."""
+
+    def output(self, name: str) -> tuple[bytes, Message]:
+        """Bytes and headers of one output."""
+
+    def is_json(self, name: str) -> bool:
+        """Whether an output is JSON."""
+
+
 class Result(Mapping[str, Any]):
     """Outputs by name, as `result["table"]` or `result.table`.
 
@@ -75,7 +88,7 @@ class Result(Mapping[str, Any]):
     text, anything else a File.
     """
 
-    def __init__(self, job: Job, titles: Mapping[str, str], frame: Callable[[dict[str, Any]], Any]) -> None:
+    def __init__(self, job: Ended, titles: Mapping[str, str], frame: Callable[[dict[str, Any]], Any]) -> None:
         self.job = job
         self._titles, self._frame = dict(titles), frame
         self._kept: dict[str, Any] = {}

@@ -11,7 +11,7 @@ import shapely
 
 from geocloud import demo
 from geocloud.db.cluster import Urls
-from geocloud.demo.plans import Spot, truth
+from geocloud.demo.plan_truth import Spot, truth
 
 __all__ = ["LAYER", "Recorded", "record_spots", "remove_spots"]
 

@@ -18,7 +18,7 @@ import pytest
 import shapely
 
 from geocloud import demo
-from geocloud.demo.plans import truth
+from geocloud.demo.plan_truth import truth
 from geocloud.settings import DatabaseSettings
 
 PLAN = "planning.master_plan"

@@ -21,7 +21,8 @@ from pypdf import PdfReader
 
 from geocloud.catalogue.keys import add_key
 from geocloud.db.cluster import Urls
-from geocloud.demo.plans import amendments, truth
+from geocloud.demo.plan_truth import truth
+from geocloud.demo.plans import amendments
 from geocloud.errors import RequestError
 from geocloud.notebook import City, charts
 from tests.notebooks.conftest import ROOT, Seen

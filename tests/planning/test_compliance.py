@@ -17,7 +17,8 @@ from geocloud.catalogue.publish import sync
 from geocloud.catalogue.spec import read_layers
 from geocloud.db.cluster import Urls
 from geocloud.db.pool import connect
-from geocloud.demo.plans import amendments, truth
+from geocloud.demo.plan_truth import truth
+from geocloud.demo.plans import amendments
 from geocloud.errors import CatalogueError
 from geocloud.jobs.run import Run, open_run
 from geocloud.planning.compliance import check_site

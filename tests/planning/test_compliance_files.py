@@ -20,7 +20,7 @@ from geocloud.catalogue.publish import sync
 from geocloud.catalogue.spec import read_layers
 from geocloud.db.cluster import Urls
 from geocloud.db.pool import connect
-from geocloud.demo.plans import truth
+from geocloud.demo.plan_truth import truth
 from geocloud.jobs.run import open_run
 from geocloud.planning.compliance_process import PROCESS
 from geocloud.settings import Settings

@@ -14,7 +14,7 @@ from geocloud.catalogue.publish import sync
 from geocloud.catalogue.spec import read_layers
 from geocloud.db.cluster import Urls
 from geocloud.db.pool import connect
-from geocloud.demo.plans import truth
+from geocloud.demo.plan_truth import truth
 from geocloud.geodesy.straight import straight_areas
 from geocloud.jobs.run import Run, open_run
 from geocloud.planning.compliance import check_site

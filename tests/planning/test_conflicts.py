@@ -19,7 +19,8 @@ from geocloud.catalogue.publish import sync
 from geocloud.catalogue.spec import read_layers
 from geocloud.db.cluster import Urls
 from geocloud.db.pool import connect
-from geocloud.demo.plans import AMENDED, RELATIONS, truth
+from geocloud.demo.plan_truth import RELATIONS, truth
+from geocloud.demo.plans import AMENDED
 from geocloud.errors import CatalogueError, InvalidParameter
 from geocloud.features.moment import Moment
 from geocloud.geodesy.straight import straight_areas

@@ -24,8 +24,8 @@ from geocloud.jobs.run import Run
 
 __all__ = [
     "AREA_SCHEMA", "CITY", "CLOSURES_SCHEMA", "HAZARDS", "HOSPITALS", "HYDRANTS", "INCIDENTS", "LOG",
-    "RADIUS_MAX_M", "SHELTERS", "STOCK", "STORES", "TEAMS", "VILLAGES", "Origin", "beijing", "bind_shape", "code_title",
-    "is_empty", "origin_of", "relation_of", "shown", "title_of", "zone",
+    "RADIUS_MAX_M", "SHELTERS", "STOCK", "STORES", "TEAMS", "VILLAGES", "Origin", "Situation", "beijing", "bind_shape",
+    "code_title", "is_empty", "origin_of", "relation_of", "shown", "title_of", "zone",
 ]  # fmt: skip
 
 INCIDENTS, LOG = "emergency.incident", "emergency.incident_log"
@@ -70,6 +70,17 @@ class Origin:
     def middle(self) -> tuple[float, float]:
         at = self.shape if not self.is_area else shapely.point_on_surface(self.shape)
         return float(at.x), float(at.y)
+
+
+@dataclass(frozen=True)
+class Situation:
+    """What is known of an incident: the document; zones, roads and points by layer (EPSG:4490) to draw its map from."""
+
+    document: dict[str, Any]
+    origin: Any
+    zones: tuple[Any, ...]
+    roads: tuple[Any, ...]
+    points: dict[str, list[Any]]
 
 
 def origin_of(point: Mapping[str, Any] | None, area: Mapping[str, Any] | None) -> Origin:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -27,6 +27,7 @@ from geocloud.sectors.emergency.common import (
     STORES,
     TEAMS,
     Origin,
+    Situation,
     beijing,
     code_title,
     is_empty,
@@ -49,17 +50,6 @@ _ROADS_MAX = 4_000
 _ROADS = ("expressway", "urban_expressway", "trunk", "arterial", "secondary")
 _WORDS = frozenset({"titles", "title", "state_title", "kind_title", "why", "method"})
 _CASUALTIES = ("deaths", "injured", "missing", "evacuated")
-
-
-@dataclass(frozen=True)
-class Situation:
-    """The document, and what its map is drawn from: zones, roads and points by layer, EPSG:4490."""
-
-    document: dict[str, Any]
-    origin: Any
-    zones: tuple[Any, ...]
-    roads: tuple[Any, ...]
-    points: dict[str, list[Any]]
 
 
 def sitrep(run: Run, code: str, at: str | None = None, radii_m: Sequence[float] | None = None) -> Situation:

@@ -25,8 +25,7 @@ from geocloud.reports.model import (
     Table,
     Tone,
 )
-from geocloud.sectors.emergency.common import HAZARDS, HOSPITALS, HYDRANTS, SHELTERS, STORES, TEAMS
-from geocloud.sectors.emergency.sitrep import Situation
+from geocloud.sectors.emergency.common import HAZARDS, HOSPITALS, HYDRANTS, SHELTERS, STORES, TEAMS, Situation
 
 __all__ = ["report_of"]
 

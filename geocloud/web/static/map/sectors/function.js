@@ -5,11 +5,11 @@ import { boxOf } from "../cards.js";
 import { h, icon, ICONS, quiet } from "../dom.js";
 import { dismiss, ended, result, submit } from "../planning/job.js";
 import { button } from "../tools/kit.js";
+import { KEYS } from "./address.js";
 import { answerHead, failureOf } from "./answer.js";
 import { Drawing } from "./drawing.js";
 import { Form } from "./form.js";
 import { List } from "./list.js";
-import { KEYS } from "./panel.js";
 import { answerRows, placeRows } from "./rows.js";
 import { seriesOf } from "./series.js";
 

@@ -2,6 +2,7 @@
 // The sectors' panel: a list of all functions, or one of them, in one card of the inspector.
 
 import { h, icon, ICONS } from "../dom.js";
+import { KEYS } from "./address.js";
 import { FunctionView } from "./function.js";
 
 /**
@@ -9,7 +10,6 @@ import { FunctionView } from "./function.js";
  */
 
 const LIST = "-";
-export const KEYS = { at: "sector", inputs: "sector.in", job: "sector.job" };
 
 export class Panel {
   #app;
