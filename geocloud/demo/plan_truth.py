@@ -16,7 +16,7 @@ from geocloud.demo.plan_sectors import sectors_of
 from geocloud.demo.plans import AMENDED, Plans, Shape, plans_of
 from geocloud.geodesy.area import areas
 
-__all__ = ["RELATIONS", "Relation", "Spot", "truth"]
+__all__ = ["RELATIONS", "Relation", "Spot", "spots_of", "truth"]
 
 
 @dataclass(frozen=True)
@@ -66,14 +66,18 @@ class Spot:
 
 def truth(size: SizeName, at: date | None = None) -> tuple[Spot, ...]:
     """Every planted conflict of the demo of a size, now or at a day; the same each time."""
-    found = [s for n in range(SIZES[size].cities) for s in _spots(plans_of(City(size, n)))]
+    found = [s for n in range(SIZES[size].cities) for s in _kept(City(size, n))]
     if at is None:
         return tuple(s for s in found if s.until is None)
     return tuple(s for s in found if (s.since is None or s.since <= at) and (s.until is None or at < s.until))
 
 
 @lru_cache(maxsize=max(s.cities for s in SIZES.values()))
-def _spots(plans: Plans) -> tuple[Spot, ...]:
+def _kept(c: City) -> tuple[Spot, ...]:
+    return spots_of(plans_of(c))
+
+
+def spots_of(plans: Plans) -> tuple[Spot, ...]:
     """All planted conflicts with their times."""
     p, plots = plans.planted, plans.mesh.plots
     found: list[Spot] = []

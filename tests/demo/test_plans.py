@@ -20,7 +20,7 @@ from geocloud import demo
 from geocloud.catalogue.publish import read_catalogue, sync
 from geocloud.catalogue.spec import read_layers
 from geocloud.db.cluster import Urls
-from geocloud.demo import loading, plans
+from geocloud.demo import loading, plan_truth, plans
 from geocloud.demo.mesh import NOISE_M, TOLERANCE_M
 
 SPECS, CODES = read_layers(Path(__file__).resolve().parents[2] / "layers")
@@ -90,7 +90,7 @@ def test_second_drawing_differs_within_the_stated_tolerance() -> None:
 
 def classes(rule: str) -> tuple[gpd.GeoDataFrame, gpd.GeoDataFrame]:
     """The features of both layers that exclude each other, chosen here and not by the generator."""
-    r = next(x for x in plans.RELATIONS if x.number == rule)
+    r = next(x for x in plan_truth.RELATIONS if x.number == rule)
     a, b = frame(r.layer_a), frame(r.layer_b)
     land_built = a["dldm"].str.startswith("2") & (a["dldm"] != "225") if "land_plan" in r.layer_a else None
     keep_a, keep_b = np.ones(len(a), bool), np.ones(len(b), bool)
@@ -111,14 +111,14 @@ def classes(rule: str) -> tuple[gpd.GeoDataFrame, gpd.GeoDataFrame]:
     return a[keep_a], b[keep_b]
 
 
-@pytest.mark.parametrize("rule", [r.number for r in plans.RELATIONS])
+@pytest.mark.parametrize("rule", [r.number for r in plan_truth.RELATIONS])
 def test_conflicts_are_the_planted_ones_and_none_else(rule: str) -> None:
     a, b = classes(rule)
     met = gpd.overlay(a[["bsm", "geometry"]], b[["bsm", "geometry"]], keep_geom_type=True)
     # Pieces are looked at one by one: a real place may have slivers of the same two features elsewhere.
     pieces = met.explode(ignore_index=True)
     real = pieces[[width(g) > TOLERANCE_M for g in pieces.geometry]]
-    wanted = [s for s in plans.truth("small") if s.rule == rule]
+    wanted = [s for s in plan_truth.truth("small") if s.rule == rule]
     assert len(wanted) >= 2
     found = {key: list(part.geometry) for key, part in real.groupby(["bsm_1", "bsm_2"])}
     assert set(found) == {(s.bsm_a, s.bsm_b) for s in wanted}
@@ -132,7 +132,7 @@ def test_conflicts_are_the_planted_ones_and_none_else(rule: str) -> None:
 
 
 def test_spots_say_what_the_plans_say() -> None:
-    spots = plans.truth("small")
+    spots = plan_truth.truth("small")
     for s in spots:
         for layer, bsm, code in ((s.layer_a, s.bsm_a, s.class_a), (s.layer_b, s.bsm_b, s.class_b)):
             row = frame(layer).set_index("bsm").loc[bsm]
@@ -140,7 +140,9 @@ def test_spots_say_what_the_plans_say() -> None:
         assert s.kind in CODES["difference_kind"].titles()
     assert {s.shape for s in spots} == {"plot", "hole", "strip", "ring", "cut"}
     assert [(s.rule, s.bsm_a, s.area_m2) for s in spots] == [
-        (s.rule, s.bsm_a, s.area_m2) for s in plans.Plans(plans.City("small", 0)).spots if s.until is None
+        (s.rule, s.bsm_a, s.area_m2)
+        for s in plan_truth.spots_of(plans.Plans(plans.City("small", 0)))
+        if s.until is None
     ]
 
 
@@ -174,8 +176,8 @@ def test_the_amended_plan_has_a_past_and_is_cleared_with_it(conn: Any, fresh_url
     assert set(before) == set(after)
     amended = plans.amendments("small", SECOND)
     assert {k for k in after if before[k] != after[k]} == {a.bsm for a in amended} != set()
-    then, now = plans.truth("small", date(2020, 1, 1)), plans.truth("small", date(2024, 1, 1))
-    assert now == plans.truth("small")
+    then, now = plan_truth.truth("small", date(2020, 1, 1)), plan_truth.truth("small", date(2024, 1, 1))
+    assert now == plan_truth.truth("small")
     for s in then:
         if s.layer_b == SECOND:
             assert before[s.bsm_b] == s.class_b
