@@ -17,6 +17,7 @@ from geocloud.features.binder import Binder
 from geocloud.features.moment import NOW
 from geocloud.geodesy.area import ellipsoid
 from geocloud.jobs.model import Input, Output, Process, Results
+from geocloud.jobs.places import POINT_SCHEMA
 from geocloud.jobs.run import Run
 from geocloud.network import route
 from geocloud.network.places import Point
@@ -335,19 +336,7 @@ _DEMANDS: dict[str, Any] = {
         "additionalProperties": False,
         "properties": {
             "name": {"type": "string", "maxLength": 100},
-            "point": {
-                "type": "object",
-                "required": ["type", "coordinates"],
-                "properties": {
-                    "type": {"const": "Point"},
-                    "coordinates": {
-                        "type": "array",
-                        "prefixItems": [{"type": "number", "minimum": -180, "maximum": 180},
-                                        {"type": "number", "minimum": -85, "maximum": 85}],
-                        "minItems": 2, "maxItems": 3,
-                    },
-                },
-            },
+            "point": POINT_SCHEMA,
             "persons": {"type": "integer", "minimum": 1, "maximum": PERSONS_MAX},
         },
     },
