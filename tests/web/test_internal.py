@@ -306,7 +306,7 @@ def test_a_layer_that_turns_internal_is_gone_at_once(house: House) -> None:
     tiles = Settings(tiles=TileSettings(tile_cache_dir=house.cache))
     (made,) = seed(house.urls.reader, tiles, [AREA], jobs=1)
     assert made.path is not None and not {x.name for x in seed(house.urls.reader, tiles, jobs=1)} & set(INTERNAL)
-    time.sleep(1.1)
+    time.sleep(1.1)  # servers look for new archives once a second
     tags: dict[str, str] = {}
     for _ in range(30):
         with httpx.Client(base_url=house.base, timeout=60) as one:

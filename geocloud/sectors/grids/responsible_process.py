@@ -9,6 +9,7 @@ from geocloud.catalogue.spec import Text
 from geocloud.errors import InvalidParameter, UnknownItem
 from geocloud.features.binder import Binder
 from geocloud.jobs.model import Input, Output, Process, Results
+from geocloud.jobs.places import POINT_SCHEMA
 from geocloud.jobs.run import Run
 from geocloud.search import lookup_sql, read_named, read_position
 from geocloud.sectors.grids.responsible import answer, responsible_sql
@@ -80,20 +81,6 @@ def _run(run: Run, inputs: dict[str, Any], _wanted: frozenset[str]) -> Results:
     return {"report": responsible_at(run, lon, lat, inputs.get("address"), inputs.get("date"))}
 
 
-_POINT = {
-    "type": "object",
-    "required": ["type", "coordinates"],
-    "properties": {
-        "type": {"const": "Point"},
-        "coordinates": {
-            "type": "array",
-            "prefixItems": [
-                {"type": "number", "minimum": -180, "maximum": 180}, {"type": "number", "minimum": -90, "maximum": 90}
-            ],
-            "minItems": 2,
-        },
-    },
-}  # fmt: skip
 PROCESS = Process(
     id="responsible-at",
     version="1.0.0",
@@ -104,7 +91,7 @@ PROCESS = Process(
         "departments disagree.",
     ),
     inputs=(
-        Input("point", Text(zh="地点", en="Point"), _POINT, Text(zh="GeoJSON 点", en="A GeoJSON point")),
+        Input("point", Text(zh="地点", en="Point"), POINT_SCHEMA, Text(zh="GeoJSON 点", en="A GeoJSON point")),
         Input(
             "address", Text(zh="地址", en="Address"), {"type": "string", "minLength": 1, "maxLength": 200},
             Text(zh="完整的地址、名称、编码或坐标,或名称的开头",
