@@ -105,9 +105,10 @@ class _Frame(MacroElement):  # type: ignore[misc]
         {% macro script(this, kwargs) %}
         {{ this._parent.get_name() }}.attributionControl.setPrefix(false);
         L.control.scale({imperial: false, maxWidth: 120}).addTo({{ this._parent.get_name() }});
-        {{ this._parent.get_name() }}.fitBounds({{ this.bounds|tojson }}, window.innerWidth > 560
+        {{ this._parent.get_name() }}.fitBounds({{ this.bounds|tojson }}, Object.assign({animate: false},
+            window.innerWidth > 560
             ? {paddingTopLeft: [24, 24], paddingBottomRight: [264, 40]}
-            : {paddingTopLeft: [8, 8], paddingBottomRight: [8, Math.round(window.innerHeight * .4) + 48]});
+            : {paddingTopLeft: [8, 8], paddingBottomRight: [8, Math.round(window.innerHeight * .4) + 48]}));
         geocloudBase({{ this._parent.get_name() }}, {{ this.base|tojson }});
         {% endmacro %}
         """

@@ -22,6 +22,12 @@ from tests.notebooks.conftest import ROOT, Seen
 
 NOTEBOOK = ROOT / "notebooks/h3_map.ipynb"
 
+# The middle of a shape that nothing lies over, in pixels of the window.
+UPPERMOST = """() => [...document.querySelectorAll("path.feature")].map((shape) => {
+  const box = shape.getBoundingClientRect();
+  return [box.x + box.width / 2, box.y + box.height / 2];
+}).find((at) => document.elementFromPoint(...at)?.matches("path.feature"))"""
+
 
 @pytest.fixture(scope="module")
 def run(demo_server: str, tmp_path_factory: pytest.TempPathFactory) -> tuple[nbformat.NotebookNode, Path]:
@@ -141,6 +147,13 @@ def test_recorder_sees_what_plain_folium_asks_for(tmp_path: Path, opened: Callab
     assert len(hosts) >= 3
 
 
+def test_map_rests_when_it_is_open(city: City, tmp_path: Path, opened: Callable[..., Seen]) -> None:
+    city.map(city.h3("facility.component", resolution=5)).save(tmp_path / "rests.html")
+    page = opened(tmp_path / "rests.html").page
+    assert page.locator("path.hexagon").count() > 0
+    assert page.evaluate("document.querySelectorAll('.leaflet-zoom-anim').length") == 0
+
+
 def test_titles_cannot_bring_scripts_into_the_page(city: City, tmp_path: Path, opened: Callable[..., Seen]) -> None:
     places = city.features("base.poi", limit=20)
     places["name"] = "</script><img src=x onerror='document.title=\"broken\"'>"
@@ -149,7 +162,7 @@ def test_titles_cannot_bring_scripts_into_the_page(city: City, tmp_path: Path, o
     seen = opened(tmp_path / "evil.html")
     shapes = seen.page.locator("path.feature")
     assert shapes.count() == 20
-    shapes.first.hover(force=True)
+    seen.page.mouse.move(*seen.page.evaluate(UPPERMOST))
     seen.page.wait_for_selector(".gc-tip")
     assert "onerror" in seen.page.locator(".gc-tip").inner_text()
     assert seen.page.title() != "broken" and seen.page.locator(".gc-card img, .gc-tip img").count() == 0
