@@ -19,7 +19,8 @@ from geocloud.catalogue.registry import Layer
 from geocloud.catalogue.spec import FieldSpec
 from geocloud.features.binder import Binder, quote_identifier
 from geocloud.features.literals import bind_instant
-from geocloud.features.query import Output, Statement
+from geocloud.features.query import Statement
+from geocloud.features.text import Output, csv_cell, drawn, json_value
 
 __all__ = [
     "KINDS",
@@ -45,8 +46,6 @@ _KIND_SQL: Final[dict[str, str]] = {
     "reshaped": "shape = 'reshaped'",
     "attributes": "fields <> ''",
 }
-_DEGREE_DIGITS, _METRE_DIGITS = 9, 4
-_AS_STORED = frozenset({4326, 4490})
 
 
 @dataclass(frozen=True, slots=True)
@@ -318,12 +317,7 @@ def _kinds() -> str:
 
 
 def _drawn(query: ChangesQuery, geometry: str) -> tuple[str, int]:
-    """A geometry in the CRS of the answer, and the decimals of its coordinates."""
-    output = query.output
-    stored = output.srid in _AS_STORED
-    expression = geometry if stored else f"ST_Transform({geometry}, {output.srid:d})"
-    expression = f"ST_FlipCoordinates({expression})" if output.flip else expression
-    return expression, _DEGREE_DIGITS if stored else _METRE_DIGITS
+    return drawn(geometry, query.output.srid, query.output.flip)
 
 
 def _shown(query: ChangesQuery) -> list[tuple[int, FieldSpec]]:
@@ -341,13 +335,17 @@ def _geojson(query: ChangesQuery) -> str:
         shown, digits = _drawn(query, "wgeom")
         before = f"coalesce(ST_AsGeoJSON({shown}, {digits}, 0), 'null')"
     changed = ", ".join(
-        f"CASE WHEN was AND has AND w{n} IS DISTINCT FROM i{n} "
-        f"THEN '\"{f.name}\":' || json_build_object('was', w{n}, 'is', i{n}) END"
+        f"CASE WHEN was AND has AND w{n} IS DISTINCT FROM i{n} THEN '\"{f.name}\":' || json_build_object("
+        f"'was', {json_value(f'w{n}', f.type)}, 'is', {json_value(f'i{n}', f.type)}) END"
         for n, f in enumerate(query.layer.spec.visible_fields)
     )
     fields = f"'{{' || concat_ws(',', {changed}) || '}}'" if changed else "'{}'"
     facts = "".join(f""" || ',"change_{name}":' || coalesce(({sql})::text, 'null')""" for name, sql in _facts(query))
-    row = ", ".join(f"CASE WHEN has THEN i{n} ELSE w{n} END AS {quote_identifier(f.name)}" for n, f in _shown(query))
+    row = ", ".join(
+        f"CASE WHEN has THEN {json_value(f'i{n}', f.type)} ELSE {json_value(f'w{n}', f.type)} END "
+        f"AS {quote_identifier(f.name)}"
+        for n, f in _shown(query)
+    )
     own = f" || ',' || substr((SELECT row_to_json(o)::text FROM (SELECT {row}) o), 2)" if row else " || '}'"
     extra = f""" || ',"before":' || {before}""" if query.with_before else ""
     return (
@@ -361,7 +359,7 @@ def _csv(query: ChangesQuery) -> str:
     cells = ["fid::text", f"replace({_kinds()}, ',', ' ')", "replace(fields, ',', ' ')"]
     cells += [f"coalesce(({sql})::text, '')" for _, sql in _facts(query)]
     for n, f in _shown(query):
-        cells += [_csv_cell(f"{letter}{n}", f.type) for letter in "wi"]
+        cells += [csv_cell(f"{letter}{n}", f.type) for letter in "wi"]
     kind = query.layer.spec.geometry
     if kind != "none":
         shown, digits = _drawn(query, "CASE WHEN has THEN igeom ELSE wgeom END")
@@ -370,15 +368,6 @@ def _csv(query: ChangesQuery) -> str:
         else:
             cells.append(f"""'"' || coalesce(ST_AsText({shown}, {digits}), '') || '"'""")
     return " || ',' || ".join(cells)
-
-
-def _csv_cell(column: str, kind: str) -> str:
-    if kind == "datetime":
-        return f"coalesce(to_json({column})#>>'{{}}', '')"
-    if kind != "text":
-        return f"coalesce({column}::text, '')"
-    quoted = f"""'"' || replace({column}, '"', '""') || '"'"""
-    return f"""coalesce(CASE WHEN {column} ~ '[",\\r\\n]' THEN {quoted} ELSE {column} END, '')"""
 
 
 def csv_names(query: ChangesQuery) -> list[str]:

@@ -18,11 +18,12 @@ from geocloud.db.pool import writer_pool
 from geocloud.db.reader import Reader
 from geocloud.errors import LayerBusy, RulesBroken, VersionConflict
 from geocloud.features.body import Draft, read_feature, read_features, read_patch
-from geocloud.features.query import Output, Statement, item_statement
+from geocloud.features.query import Statement, item_statement
 from geocloud.features.refusals import refusal, unknown_item
 from geocloud.features.request import current_relation
 from geocloud.features.rows import Rows, RuleBook
 from geocloud.features.stamping import Stamper, Stamping, is_plain
+from geocloud.features.text import Output
 from geocloud.features.version import Version
 from geocloud.features.violation import Violation, refuse_all
 from geocloud.features.writing import Said, base_statement, delete_statement, insert_statement, update_statement

@@ -19,9 +19,10 @@ from geocloud.errors import EditError
 from geocloud.features.binder import Binder
 from geocloud.features.body import Draft, read_feature, read_patch
 from geocloud.features.edit import Editor, How, Written, busy
-from geocloud.features.query import Output, Statement
+from geocloud.features.query import Statement
 from geocloud.features.refusals import refusal, unknown_item
 from geocloud.features.rows import Rows
+from geocloud.features.text import Output
 from geocloud.features.timeline import Belief, at, read_timeline, timeline_statement
 from geocloud.features.version import Version
 from geocloud.features.violation import Violation

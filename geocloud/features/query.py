@@ -15,18 +15,16 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from geocloud.catalogue.registry import Layer
-from geocloud.catalogue.spec import FieldSpec
 from geocloud.features.binder import Binder, quote_identifier
+from geocloud.features.text import Output, feature_text, separator
 
 __all__ = [
-    "Output",
     "PageQuery",
     "Sort",
     "Statement",
     "chunk_statement",
     "count_statement",
     "explain_statement",
-    "feature_text",
     "hits_statement",
     "ids_statement",
     "item_statement",
@@ -35,12 +33,8 @@ __all__ = [
     "sort_values_statement",
 ]
 
-# Decimals of coordinates: 1e-9 degree is 0.1 mm, 1e-4 metre too.
-_DEGREE_DIGITS, _METRE_DIGITS = 9, 4
 # Current rows looked at beyond those of the page, as a share and at least, before it is scanned for instead.
 _NEAR_SHARE, _NEAR_MORE = 8, 16
-# CGCS2000 and WGS 84 agree to the metre level: no transformation between them.
-_AS_STORED = frozenset({4326, 4490})
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,16 +43,6 @@ class Sort:
 
     name: str
     descending: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Output:
-    """How a feature is written: format, CRS by EPSG number, whether its axes are swapped, and which fields."""
-
-    format: str = "geojson"
-    srid: int = 4326
-    flip: bool = False
-    fields: tuple[FieldSpec, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +142,7 @@ def hits_statement(query: PageQuery) -> Statement:
     )
     ends = ["ids[1]", "ids[cardinality(ids)]"]
     first, last = reversed(ends) if query.backwards else ends
-    text = f"string_agg({feature_text(query.layer, query.output)}, {_separator(query.output)})"
+    text = f"string_agg({feature_text(query.layer, query.output)}, {separator(query.output)})"
     sql = (
         f"WITH {hits} SELECT (SELECT {text} FROM ({rows}) t), coalesce(cardinality(ids), 0), {first}, {last}, total "
         "FROM hits"
@@ -187,7 +171,7 @@ def chunk_statement(query: PageQuery, fids: Sequence[int]) -> Statement:
     binder = _begin_source(query)
     ids = binder.bind(list(fids), "bigint[]")
     sql = (
-        f"SELECT string_agg({feature_text(query.layer, query.output)}, {_separator(query.output)} ORDER BY p.place) "
+        f"SELECT string_agg({feature_text(query.layer, query.output)}, {separator(query.output)} ORDER BY p.place) "
         f"FROM unnest({ids}) WITH ORDINALITY p (fid, place) {_of_ids(query)}"
     )
     return Statement(sql, binder.args)
@@ -309,58 +293,5 @@ def _joined(query: PageQuery, inner: str, among: str, more: str) -> str:
     if query.sort:
         every = f"array_agg(t.fid){among}"
         first, last = f"({every})[1]", f"({every})[count(*){among}]"
-    text = f"string_agg({feature_text(query.layer, query.output)}, {_separator(query.output)}){among}"
+    text = f"string_agg({feature_text(query.layer, query.output)}, {separator(query.output)}){among}"
     return f"SELECT {text}, count(*){among}, {first}, {last}, {more} FROM ({inner}) t"
-
-
-def _separator(output: Output) -> str:
-    return "E'\\r\\n'" if output.format == "csv" else "','"
-
-
-def feature_text(layer: Layer, output: Output) -> str:
-    """SQL of a feature's text, over a row named t."""
-    names = tuple((f.name, f.type) for f in output.fields)
-    return _text_of(layer.spec.geometry, names, output.format, output.srid, output.flip)
-
-
-@lru_cache(maxsize=512)
-def _text_of(kind: str, fields: tuple[tuple[str, str], ...], file_format: str, srid: int, flip: bool) -> str:
-    """SQL of one feature's text; the same for every request of a layer in a format and CRS."""
-    expression, digits = "t.geom", _DEGREE_DIGITS
-    if srid not in _AS_STORED:
-        expression, digits = f"ST_Transform(t.geom, {srid:d})", _METRE_DIGITS
-    if flip:
-        expression = f"ST_FlipCoordinates({expression})"
-    write = _csv if file_format == "csv" else _geojson
-    return write(kind, fields, expression, digits)
-
-
-def _geojson(kind: str, fields: tuple[tuple[str, str], ...], expression: str, digits: int) -> str:
-    geometry = f"coalesce(ST_AsGeoJSON({expression}, {digits}, 0), 'null')" if kind != "none" else "'null'"
-    properties = "'{}'"
-    if fields:
-        row = ", ".join(f"t.{quote_identifier(name)}" for name, _ in fields)
-        properties = f"(SELECT row_to_json(p)::text FROM (SELECT {row}) p)"
-    return (
-        f"""'{{"type":"Feature","id":' || t.fid || ',"geometry":' || {geometry} """
-        f"""|| ',"properties":' || {properties} || '}}'"""
-    )
-
-
-def _csv(kind: str, fields: tuple[tuple[str, str], ...], expression: str, digits: int) -> str:
-    cells = ["t.fid::text", *(_csv_cell(*f) for f in fields)]
-    if kind == "point":
-        cells += [f"coalesce(round(ST_{axis}({expression})::numeric, {digits})::text, '')" for axis in "XY"]
-    elif kind != "none":
-        cells.append(f"""'"' || coalesce(ST_AsText({expression}, {digits}), '') || '"'""")
-    return " || ',' || ".join(cells)
-
-
-def _csv_cell(name: str, kind: str) -> str:
-    column = f"t.{quote_identifier(name)}"
-    if kind == "datetime":
-        return f"coalesce(to_json({column})#>>'{{}}', '')"
-    if kind != "text":
-        return f"coalesce({column}::text, '')"
-    quoted = f"""'"' || replace({column}, '"', '""') || '"'"""
-    return f"""coalesce(CASE WHEN {column} ~ '[",\\r\\n]' THEN {quoted} ELSE {column} END, '')"""

@@ -16,7 +16,8 @@ from geocloud.features.literals import invalid, parse_date, parse_instant
 from geocloud.features.moment import NOW, Moment, read_moment, together
 from geocloud.features.pages import Question
 from geocloud.features.params import parse_bbox, parse_simple_filters
-from geocloud.features.query import Output, PageQuery, Sort
+from geocloud.features.query import PageQuery, Sort
+from geocloud.features.text import Output
 from geocloud.features.tokens import Position, Tokens
 from geocloud.geodesy.crs import Crs, crs, parse_crs
 from geocloud.settings import WebSettings

@@ -11,7 +11,8 @@ from typing import Any
 from geocloud.catalogue.registry import Layer
 from geocloud.features.binder import Binder, quote_identifier
 from geocloud.features.literals import bind_instant
-from geocloud.features.query import Output, Statement, feature_text
+from geocloud.features.query import Statement
+from geocloud.features.text import Output, feature_text
 from geocloud.features.version import Version
 
 __all__ = ["Belief", "at", "read_timeline", "timeline_statement"]

@@ -20,10 +20,11 @@ from geocloud.catalogue.registry import Catalogue, Layer
 from geocloud.errors import GeocloudError, TooLarge, UnknownCollection, UnknownItem, VersionConflict
 from geocloud.features.body import Draft, read_feature, read_patch
 from geocloud.features.edit import Editor, How, Written, busy
-from geocloud.features.query import Output, Statement
+from geocloud.features.query import Statement
 from geocloud.features.refusals import refusal
 from geocloud.features.rows import Rows
 from geocloud.features.stamping import Stamping
+from geocloud.features.text import Output
 from geocloud.features.version import Version, named_versions
 from geocloud.features.violation import Violation, refuse_all
 from geocloud.features.writing import Said, delete_statement, insert_statement, update_statement

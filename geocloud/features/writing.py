@@ -12,9 +12,10 @@ from datetime import datetime
 
 from geocloud.catalogue.registry import Layer
 from geocloud.features.binder import Binder, quote_identifier
-from geocloud.features.query import Output, Statement, feature_text
+from geocloud.features.query import Statement
 from geocloud.features.rows import Rows, sql_type
 from geocloud.features.stamping import Stamping, put
+from geocloud.features.text import Output, feature_text
 from geocloud.features.version import Version
 
 __all__ = [

@@ -19,6 +19,7 @@ from geocloud.features.binder import Binder, quote_identifier
 from geocloud.features.literals import bind_instant
 from geocloud.features.moment import NOW
 from geocloud.features.params import TimeRange
+from geocloud.features.text import json_columns
 from geocloud.sensing.model import Flags
 
 __all__ = [
@@ -122,7 +123,7 @@ def collection_statement(binder: Binder, layer: Layer, where: str, which: Which,
         f"{_FLAGS}[l.flags + 1] || ',\"stale\":' || coalesce(({_STALE})::text, 'null') || '}}'"
     )
     joined = _joined(binder, layer, where, f"f.fid, d.property, {value} AS said", which)
-    names = ", ".join(f"f.{quote_identifier(f.name)}" for f in layer.spec.visible_fields)
+    names = json_columns(((f.name, f.type) for f in layer.spec.visible_fields), "f")
     geometry = "NULL" if layer.spec.geometry == "none" else "ST_AsGeoJSON(f.geom, 7)"
     return (
         f"WITH v AS ({joined}), g AS (SELECT fid, '{{' || string_agg(said, ',' ORDER BY property) || '}}' AS latest "

@@ -13,9 +13,10 @@ import geocloud
 from geocloud.catalogue.registry import Layer
 from geocloud.features.moment import read_moment
 from geocloud.features.pages import Page, Question, open_page
-from geocloud.features.query import Output, item_statement
+from geocloud.features.query import item_statement
 from geocloud.features.refusals import unknown_item
 from geocloud.features.request import read_item, read_question
+from geocloud.features.text import Output
 from geocloud.features.tokens import Position
 from geocloud.features.version import Version
 from geocloud.ogc import Context, Document, render

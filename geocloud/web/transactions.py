@@ -15,9 +15,9 @@ from geocloud.errors import Forbidden, VersionConflict
 from geocloud.features.edit import Editor, How, busy
 from geocloud.features.literals import invalid
 from geocloud.features.moment import read_moment
-from geocloud.features.query import Output
 from geocloud.features.request import served_crs, unknown_parameter
 from geocloud.features.restore import Restored, carry_out, matching_statement, restore_statement
+from geocloud.features.text import Output
 from geocloud.features.transaction import Done, read_parts, transact
 from geocloud.features.violation import Violation, refuse_all
 from geocloud.features.writing import Said

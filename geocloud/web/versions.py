@@ -17,9 +17,9 @@ from geocloud.catalogue.registry import Layer
 from geocloud.errors import ItemEnded
 from geocloud.features.literals import invalid
 from geocloud.features.moment import Moment, read_moment
-from geocloud.features.query import Output
 from geocloud.features.refusals import unknown_item
 from geocloud.features.request import read_item, read_whole, unknown_parameter
+from geocloud.features.text import Output
 from geocloud.features.timeline import Belief, at, read_timeline, timeline_statement
 from geocloud.features.version import Version, read_version
 from geocloud.ogc import Context, Document, render

@@ -28,7 +28,7 @@ from geocloud.catalogue.spec import LayerSpec
 from geocloud.db.cluster import Urls
 from geocloud.features.changes import KINDS, ChangesQuery, Span, State, changes_statement, summary_statement
 from geocloud.features.changes_read import ChangesSummary, read_changes, summarise_changes
-from geocloud.features.query import Output
+from geocloud.features.text import Output
 from geocloud.geodesy.area import areas, ellipsoid, lengths
 
 FIELDS = ("code", "name", "n")

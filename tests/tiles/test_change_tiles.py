@@ -15,7 +15,7 @@ import pytest
 from geocloud.catalogue.registry import Layer
 from geocloud.features.changes import ChangesQuery, Span, State
 from geocloud.features.changes_read import read_changes, summarise_changes
-from geocloud.features.query import Output
+from geocloud.features.text import Output
 from geocloud.settings import TileSettings
 from geocloud.tiles.change_tiles import build_change_tile
 from geocloud.tiles.grids import grid

@@ -68,6 +68,13 @@ def test_feature_is_as_stored(client: httpx.Client, city: City) -> None:
     assert feature["properties"] == {k: v for k, v in row.items() if k not in "xy"}
 
 
+def test_numbers_keep_their_decimal_point(client: httpx.Client, city: City) -> None:
+    """Whole values of a field of numbers are floats to every reader; integers stay integers."""
+    for feature in get(client, ITEMS, limit=500)["features"]:
+        for name, value in feature["properties"].items():
+            assert type(value) is type(city.sites[feature["id"]][name]), (name, value)
+
+
 @pytest.mark.parametrize("limit", [7, 1000, 2400])
 def test_pages_forward_hold_every_feature_once(client: httpx.Client, city: City, limit: int) -> None:
     pages = walk(client, f"{ITEMS}?limit={limit}", "next")
