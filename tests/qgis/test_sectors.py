@@ -68,10 +68,10 @@ def test_the_project_of_plans_opens_to_the_control_lines(city: City, open_desk: 
 
 
 def test_numbers_keep_their_decimals_where_the_first_are_whole(city: City, open_desk: OpenDesk) -> None:
-    """QGIS 3.22 learns the types of fields from the first ten features: floor area ratios of 2, 1, 2 are not integers."""
+    """QGIS 3.22 learns types of fields from the first ten features: floor area ratios of 2, 1, 2 are not integers."""
     collection = "planning.regulatory_plan"
     whole = city.sql(f"SELECT bool_and(rjl = trunc(rjl)) FROM (SELECT rjl FROM {collection} ORDER BY fid LIMIT 10) t")
-    expected = {bsm: ratio for bsm, ratio in city.sql(f"SELECT bsm, rjl FROM {collection}")}
+    expected = dict(city.sql(f"SELECT bsm, rjl FROM {collection}"))
     assert whole == [(True,)] and any(ratio % 1 for ratio in expected.values())
     with open_desk(f"{city.url}/qgis/planning.qgz") as desk:
         assert desk.ask("fields", layer=features(collection))["rjl"]["type"] == "Real"

@@ -21,7 +21,7 @@ from geocloud.db.cluster import Urls
 from geocloud.errors import CatalogueError, InvalidParameter
 from geocloud.jobs.run import Run, open_run
 from geocloud.sectors.parking import gap
-from geocloud.sectors.parking.gap import parking_gap, shares
+from geocloud.sectors.parking.gap import parking_gap
 from geocloud.sectors.parking.tables import demand_rates
 from tests.sectors.parking_city import LOTS, SETTINGS, Place, make_place
 
@@ -159,19 +159,45 @@ def test_csv_and_map_have_the_same_rows(run: Run) -> None:
     assert frame.geometry.iloc[0].equals(TOWNS[sorted(TOWNS)[0]])
 
 
-def test_shares_of_zones_that_lie_over_each_other_come_to_one() -> None:
-    zones = np.array([shapely.box(0, 0, 1, 1), shapely.box(0, 0, 1, 1), shapely.box(2, 0, 3, 1)], dtype=object)
-    boxes = [shapely.box(0.2, 0.2, 0.4, 0.4), shapely.box(2.5, 0, 3.5, 1), shapely.box(9, 9, 9.5, 9.5)]
-    shapes = np.array(boxes, dtype=object)
-    owner, zone, share = shares(shapely.STRtree(zones), zones, shapes)
-    told = {(int(o), int(z)): s for o, z, s in zip(owner, zone, share, strict=True)}
-    assert told == {(0, 0): 0.5, (0, 1): 0.5, (1, 2): pytest.approx(0.5)}
-    bow = shapely.Polygon([(0, 0), (0.5, 0.5), (0.5, 0), (0, 0.5)])
-    _, _, sound = shares(shapely.STRtree(zones[2:]), zones[2:], np.array([bow], dtype=object))
-    assert len(sound) == 0
+def _gap(place: Place, by: str) -> dict[str, Any]:
+    """As the city is now; a run sees one state of it."""
+    with open_run(SETTINGS, place.urls.reader) as run:
+        return parking_gap(run, by)
 
 
-@pytest.mark.parametrize("by", ["base.parcel", "h3:11", "h3:4", "h3:x", "", "base.township; DROP TABLE x"])
+def test_areas_over_each_other_each_have_what_lies_in_them(place: Place) -> None:
+    """And the totals are still those of the city."""
+    plain = _gap(place, "base.township")
+    last, doubled = sorted(TOWNS)[-1], "999999999"
+    insert = "INSERT INTO base.township (code, name, geom) VALUES (%s, '重叠镇', ST_Multi(ST_GeomFromText(%s, 4490)))"
+    place.sql(insert, doubled, TOWNS[last].wkt)
+    try:
+        found = _gap(place, "base.township")
+    finally:
+        place.sql("DELETE FROM base.township WHERE code = %s", doubled)
+    named = {"code": doubled, "name": "重叠镇"}
+    assert found["rows"] == [*plain["rows"], {**plain["rows"][-1], **named}]
+    assert plain["rows"][-1]["code"] == last and plain["rows"][-1]["demand"] > 0
+    assert found["outside"] == plain["outside"] and found["outside"]["demand"] > 0
+    assert found["totals"] == {**plain["totals"], "areas": 10, "overlapping": 1}
+
+
+def test_a_building_over_a_whole_cell_counts_there(place: Place) -> None:
+    """No corner of it lies in the cell."""
+    cell = h3.latlng_to_cell(SOUTH - 0.05, WEST - 0.05, 9)
+    around = shapely.Polygon([(lon, lat) for lat, lon in h3.cell_to_boundary(cell)]).buffer(0.002)
+    place.sql('INSERT INTO base.building (code, "use", floor_area_m2, geom) VALUES (%s, %s, 1e6, '
+              "ST_Multi(ST_GeomFromText(%s, 4490)))", "hall", "commercial", around.wkt)  # fmt: skip
+    try:
+        rows = {r["code"]: r for r in _gap(place, "h3:9")["rows"]}
+    finally:
+        place.sql("DELETE FROM base.building WHERE code = 'hall'")
+    inside = shapely.Polygon([(lon, lat) for lat, lon in h3.cell_to_boundary(cell)])
+    assert rows[cell]["floor_area_m2"] == pytest.approx(1e6 * inside.area / around.area, rel=1e-4)
+    assert set(h3.grid_disk(cell, 1)) <= set(rows)
+
+
+@pytest.mark.parametrize("by", ["base.road", "h3:16", "h3:x", "", "base.township; DROP TABLE x"])
 def test_other_areas_are_refused(run: Run, by: str) -> None:
     with pytest.raises(InvalidParameter):
         parking_gap(run, by)
