@@ -22,8 +22,16 @@ from geocloud.features.moment import NOW
 from geocloud.features.spreadsheet import csv_table
 from geocloud.jobs.model import Blob, Input, Output, Process, Results
 from geocloud.jobs.run import Run
-from geocloud.overlay.areas import Zones, cell_zones, cells_around, layer_zones, too_many_zones, zones_statement
-from geocloud.overlay.assign import OUTSIDE, assign_shapes, summed
+from geocloud.overlay.areas import (
+    LOOKED_AT,
+    Zones,
+    cell_zones,
+    cells_around,
+    layer_zones,
+    too_many_zones,
+    zones_statement,
+)
+from geocloud.overlay.assign import OUTSIDE, Assignment, assign_shapes, summed
 from geocloud.overlay.by import By, read_by
 from geocloud.sectors.parking.live import LOTS, NOT_RUNNING
 from geocloud.sectors.parking.tables import demand_rates
@@ -39,19 +47,16 @@ COLUMNS = (
 Floats = NDArray[np.float64]
 
 
+_PARTS = ("lots", "unsized", "spaces", "buildings", "judged", "floor", "demand")
+
+
 @dataclass
 class _Sums:
-    """What has been added up, by zone; the last place is for what lies in none. `whole` are the sums of all of them,
-    which areas that lie over each other go beyond: lots, lots without spaces, spaces, floor area, demand."""
+    """What has been added up: by zone, the last place for what lies in none; and whatever zone it is in, which areas
+    that lie over each other go beyond."""
 
-    count: int
-    lots: Floats = field(init=False)
-    unsized: Floats = field(init=False)
-    spaces: Floats = field(init=False)
-    judged: Floats = field(init=False)
-    floor: Floats = field(init=False)
-    demand: Floats = field(init=False)
-    whole: Floats = field(init=False)
+    zones: int
+    whole: dict[str, float] = field(default_factory=lambda: dict.fromkeys(_PARTS, 0.0))
     no_rate: int = 0
     no_floor: int = 0
     derived: int = 0
@@ -59,8 +64,14 @@ class _Sums:
     placeless: int = 0
 
     def __post_init__(self) -> None:
-        self.lots, self.unsized, self.spaces, self.judged, self.floor, self.demand = np.zeros((6, self.count + 1))
-        self.whole = np.zeros(5)
+        self.parts: dict[str, Floats] = {name: np.zeros(self.zones + 1) for name in _PARTS}
+
+    def add(self, found: Assignment, amounts: dict[str, Floats]) -> None:
+        """The amounts of features, each by the share of it in a zone."""
+        place = np.where(found.zone == OUTSIDE, self.zones, found.zone)
+        for name, values in amounts.items():
+            self.parts[name] += summed(place, values[found.row] * found.share, self.zones + 1)
+            self.whole[name] += float(values.sum())
 
 
 def parking_gap(run: Run, by: str = "township") -> dict[str, Any]:
@@ -83,41 +94,47 @@ def _gap(run: Run, by: str) -> tuple[dict[str, Any], Zones]:
     sums = _Sums(len(zones))
     _add_lots(run, zones, sums)
     _add_buildings(run, zones, table.by_use(), sums, max(1, buildings.state.row_count))
+    used = np.flatnonzero(sums.parts["lots"][:-1] + sums.parts["buildings"][:-1] > 0)
+    if divided.layer is not None:
+        used = np.arange(len(zones))
+    elif len(used) > run.settings.web.aggregate_zones_max:
+        raise too_many_zones(by, run.settings.web.aggregate_zones_max)
+    told = zones.only(np.isin(np.arange(len(zones)), used))
     layers = [lots, buildings, *([divided.layer] if divided.layer is not None else [])]
-    named = zip(zones.codes, zones.names, zones.area_km2.tolist(), strict=True)
+    named = zip(used.tolist(), told.codes, told.names, told.area_km2.tolist(), strict=True)
     rows = [
-        {"code": code, "name": name, "area_km2": round(km2, 6), **_figures(sums, i)}
-        for i, (code, name, km2) in enumerate(named)
+        {"code": code, "name": name, "area_km2": round(km2, 6), **_figures(sums, i)} for i, code, name, km2 in named
     ]
-    whole = sums.whole.tolist()
+    whole = sums.whole
     return {
         "by": by,
         "synthetic": any(x.synthetic for x in layers),
         "table": table.told(),
         "totals": {
             "areas": len(rows), "overlapping": zones.overlaps,
-            "lots": int(whole[0]), "lots_without_spaces": int(whole[1]),
+            "lots": round(whole["lots"]), "lots_without_spaces": round(whole["unsized"]),
             "lots_not_running": sums.not_running, "lots_without_position": sums.placeless,
-            "spaces": int(whole[2]),
-            "floor_area_m2": round(whole[3], 1), "demand": round(whole[4], 2),
+            "spaces": round(whole["spaces"]),
+            "floor_area_m2": round(whole["floor"], 1), "demand": round(whole["demand"], 2),
             "buildings_without_rate": sums.no_rate, "buildings_without_floor_area": sums.no_floor,
             "buildings_floor_area_from_storeys": sums.derived,
         },
-        "outside": _figures(sums, len(rows)),
+        "outside": _figures(sums, -1),
         "rows": rows,
-    }, zones  # fmt: skip
+    }, told  # fmt: skip
 
 
 def _figures(sums: _Sums, i: int) -> dict[str, Any]:
-    judged, spaces, demand = float(sums.judged[i]), round(sums.spaces[i]), float(sums.demand[i])
+    of = {name: float(values[i]) for name, values in sums.parts.items()}
+    judged, spaces, demand = of["judged"], round(of["spaces"]), of["demand"]
     # Less than a millionth of a building is what rounding leaves.
     known = judged > 1e-6
     return {
-        "lots": round(sums.lots[i]),
-        "lots_without_spaces": round(sums.unsized[i]),
+        "lots": round(of["lots"]),
+        "lots_without_spaces": round(of["unsized"]),
         "spaces": spaces,
         "buildings_judged": round(judged, 3),
-        "floor_area_m2": round(float(sums.floor[i]), 1),
+        "floor_area_m2": round(of["floor"], 1),
         "demand": round(demand, 2) if known else None,
         "balance": round(spaces - demand, 2) if known else None,
         "spaces_per_demand": round(spaces / demand, 4) if known and demand > 0 else None,
@@ -134,18 +151,17 @@ def _zones(run: Run, by: By) -> Zones:
 
 
 def _cells(run: Run, by: By, most: int) -> Zones:
-    """The cells that buildings or car parks are in."""
-    assert by.grid is not None
-    cells = by.grid.of_points(np.zeros(0), np.zeros(0), by.level)
+    """The cells that may hold buildings or car parks, by their boxes."""
+    boxes = []
     for relation, binder in (_relation(run, BUILDINGS), _relation(run, LOTS)):
-        for rows in run.batches(f"SELECT ST_AsBinary(geom) FROM {relation} x WHERE geom IS NOT NULL", binder, _AT_ONCE):
-            shapes = _shapes(r[0] for r in rows)
-            near = cell_zones(by, cells_around(by, shapes, most), len(shapes) + 10 * most)
-            met = np.unique(shapely.STRtree(near.shapes).query(shapes, predicate="intersects")[1])
-            cells = np.union1d(cells, near.ids[met])
-            if len(cells) > most:
-                raise too_many_zones(by.text, most)
-    return cell_zones(by, cells, most)
+        bounds = ", ".join(f"ST_{end}(geom)" for end in ("XMin", "YMin", "XMax", "YMax"))
+        statement = f"SELECT {bounds} FROM {relation} x WHERE geom IS NOT NULL AND NOT ST_IsEmpty(geom)"
+        boxes += [np.array(rows, np.float64) for rows in run.batches(statement, binder, _AT_ONCE)]
+    if not boxes:
+        return cell_zones(by, cells_around(by, np.zeros(0, object), most), most)
+    near = cells_around(by, shapely.box(*np.concatenate(boxes).T), most)
+    # Some of them are only near; those in which something is are told apart when everything is added up.
+    return cell_zones(by, near, LOOKED_AT * most)
 
 
 def _relation(run: Run, layer_id: str) -> tuple[str, Binder]:
@@ -162,9 +178,8 @@ def _add_lots(run: Run, zones: Zones, sums: _Sums) -> None:
     sums.placeless = len(running) - len(placed)
     if not placed:
         return
-    amounts = np.array([(1, r[0] is None, r[0] or 0) for r in placed], np.float64).T
-    _add(zones, _shapes(r[2] for r in placed), zip((sums.lots, sums.unsized, sums.spaces), amounts, strict=True))
-    sums.whole[:3] += amounts.sum(axis=1)
+    amounts = np.array([(1, r[0] is None, r[0] or 0) for r in placed], np.float64)
+    sums.add(_assigned(zones, (r[2] for r in placed)), dict(zip(("lots", "unsized", "spaces"), amounts.T, strict=True)))
 
 
 def _add_buildings(run: Run, zones: Zones, rates: dict[str, float], sums: _Sums, total: int) -> None:
@@ -175,8 +190,9 @@ def _add_buildings(run: Run, zones: Zones, rates: dict[str, float], sums: _Sums,
     )
     done = 0
     for rows in run.batches(statement, binder, _AT_ONCE):
-        kept, floors, spaces = [], [], []
-        for use, told, base, storeys, wkb in rows:
+        floors, spaces = np.zeros((2, len(rows)))
+        judged = np.zeros(len(rows))
+        for i, (use, told, base, storeys, _) in enumerate(rows):
             rate = rates.get(use)
             if rate is None:
                 sums.no_rate += 1
@@ -187,27 +203,16 @@ def _add_buildings(run: Run, zones: Zones, rates: dict[str, float], sums: _Sums,
                 sums.no_floor += 1
                 continue
             sums.derived += derived is not None
-            kept.append(wkb)
-            floors.append(float(floor))
-            spaces.append(float(floor) * rate)
-        if kept:
-            amounts = np.array([np.ones(len(kept)), floors, spaces])
-            _add(zones, _shapes(kept), zip((sums.judged, sums.floor, sums.demand), amounts, strict=True))
-            sums.whole[3:] += amounts[1:].sum(axis=1)
+            judged[i], floors[i], spaces[i] = 1, floor, floor * rate
+        amounts = {"buildings": np.ones(len(rows)), "judged": judged, "floor": floors, "demand": spaces}
+        sums.add(_assigned(zones, (r[4] for r in rows)), amounts)
         done += len(rows)
         run.progress(min(1.0, done / total), "汇总建筑", "adding up buildings")
 
 
-def _add(zones: Zones, shapes: NDArray[Any], sums: Iterable[tuple[Floats, Floats]]) -> None:
-    """To each of the sums what its shapes have, by the share of a shape in a zone; OUTSIDE, -1, is their last place."""
-    found = assign_shapes(shapes, zones.shapes, overlapping=zones.overlapping)
-    place = np.where(found.zone == OUTSIDE, len(zones), found.zone)
-    for target, amounts in sums:
-        np.add(target, summed(place, amounts[found.row] * found.share, len(zones) + 1), out=target)
-
-
-def _shapes(wkb: Iterable[Any]) -> NDArray[Any]:
-    return np.asarray(shapely.from_wkb([bytes(b) for b in wkb]), dtype=object)
+def _assigned(zones: Zones, wkb: Iterable[Any]) -> Assignment:
+    shapes = np.asarray(shapely.from_wkb([bytes(b) for b in wkb]), dtype=object)
+    return assign_shapes(shapes, zones.shapes, overlapping=zones.overlapping)
 
 
 def _csv(document: dict[str, Any]) -> bytes:
