@@ -36,6 +36,10 @@ def paths(ctx: Context) -> Document:
         "flagged", say("exclude:统计时剔除可疑值", "exclude: doubtful values do not count"),
         {"type": "string", "enum": ["include", "exclude"], "default": "include"},
     )  # fmt: skip
+    flat = _query(
+        "flat", say("true:最新值为 latest_… 各字段,便于制表", "true: newest values as fields latest_…, for tables"),
+        {"type": "boolean", "default": False},
+    )  # fmt: skip
     number: Document = {
         "name": "datastream", "in": "path", "required": True, "schema": {"type": "integer", "minimum": 1},
         "description": say("数据流编号", "Id of the datastream"),
@@ -112,7 +116,7 @@ def paths(ctx: Context) -> Document:
         "/collections/{collectionId}/latest": _get(
             ctx, "getCollectionLatest", say("图层要素及其最新值", "A layer's features with their newest values"),
             [{"$ref": "#/components/parameters/collectionId"}, {"$ref": "#/components/parameters/bbox"}, prop, limit,
-             after], {_GEOJSON: features},
+             after, flat], {_GEOJSON: features},
         ),
     }  # fmt: skip
     if ctx.settings.edit.editing:

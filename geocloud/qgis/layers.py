@@ -13,7 +13,7 @@ from geocloud.qgis.look import look_of
 from geocloud.qgis.model import Request, is_large, layer_id, shape_in, zoomed_in
 from geocloud.qgis.xml import Element, crs, extent, node, text
 
-__all__ = ["STORAGE", "feature_layer", "feature_source", "tile_layer", "tile_source"]
+__all__ = ["STORAGE", "described", "feature_layer", "feature_source", "tile_layer", "tile_source"]
 
 STORAGE, MERCATOR = "EPSG:4490", "EPSG:3857"
 _EARTH = (-20037508.342789244, -20037508.342789244, 20037508.342789244, 20037508.342789244)
@@ -59,7 +59,7 @@ def feature_layer(parent: Element, request: Request, layer: Layer, title: str) -
     text(made, "id", layer_id(layer.id, "features"))
     text(made, "datasource", feature_source(request, layer))
     text(made, "provider", "OAPIF", {"encoding": "UTF-8"})
-    _described(made, request, layer, title)
+    described(made, request, layer, title)
     crs(made, "srs", STORAGE)
     renderer(made, request, look)
     simple_labels(made, request, look)
@@ -87,7 +87,7 @@ def tile_layer(
     text(made, "id", layer_id(identity, "tiles"))
     text(made, "datasource", tile_source(request, path, zooms))
     text(made, "provider", "vectortile")
-    _described(made, request, layers[0] if len(layers) == 1 else None, title)
+    described(made, request, layers[0] if len(layers) == 1 else None, title)
     crs(made, "srs", MERCATOR)
     styles = node(node(made, "renderer", {"type": "basic"}), "styles")
     labels = node(node(made, "labeling", {"type": "basic"}), "styles")
@@ -105,7 +105,7 @@ def _furthest(request: Request, layer: Layer) -> int:
     return request.scale(first) if first > 0 else 0
 
 
-def _described(made: Element, request: Request, layer: Layer | None, title: str) -> None:
+def described(made: Element, request: Request, layer: Layer | None, title: str) -> None:
     """Name, metadata, attribution and licence of a layer."""
     text(made, "layername", title)
     text(made, "title", title)

@@ -13,10 +13,12 @@ __all__ = ["layout"]
 _PAGE, _LABEL, _MAP, _LEGEND, _SCALE_BAR = 65638, 65641, 65639, 65642, 65646
 _INK, _SECOND = "#1f2a30", "#5b6a72"
 _WIDTH, _HEIGHT, _EDGE, _SIDE = 420.0, 297.0, 12.0, 82.0
+# Rows of a legend that one column holds.
+_ROWS = 40
 
 
-def layout(parent: Element, request: Request, theme: str | None) -> None:
-    """One layout of A3, landscape."""
+def layout(parent: Element, request: Request, theme: str | None, legend_rows: int) -> None:
+    """One layout of A3, landscape; a legend of many rows is smaller and in two columns."""
     made = node(
         parent, "Layout",
         {"name": request.say("A3 横向", "A3 landscape"), "units": "mm", "printResolution": 300,
@@ -30,7 +32,7 @@ def layout(parent: Element, request: Request, theme: str | None) -> None:
     below = map_box[1] + map_box[3] + 3
     _label(made, "title", "[% @project_title %]", (_EDGE, _EDGE, 300, 13), 26, _INK, bold=True)
     _map(made, request, map_box)
-    _legend(made, request, (side, top, _SIDE, map_box[3]))
+    _legend(made, request, (side, top, _SIDE, map_box[3]), 2 if legend_rows > _ROWS else 1)
     _scale_bar(made, request, (side, below, _SIDE, 12))
     said = request.say(
         "坐标系 [% @project_crs %] 2000 国家大地坐标系　·　制图日期 [% format_date(now(), 'yyyy年M月d日') %]\n来源 ",
@@ -83,20 +85,23 @@ def _map(parent: Element, request: Request, box: tuple[float, float, float, floa
     node(made, "LayerSet")
 
 
-def _legend(parent: Element, request: Request, box: tuple[float, float, float, float]) -> None:
+def _legend(parent: Element, request: Request, box: tuple[float, float, float, float], columns: int) -> None:
     made = _item(
         parent, "legend", _LEGEND, box, title=request.say("图例", "Legend"), map_uuid=_uuid("map"),
-        legendFilterByAtlas=0, legendFilterByMap=1, resizeToContents=0, columnCount=1, splitLayer=0, symbolWidth=7,
-        symbolHeight=4,
+        legendFilterByAtlas=0, legendFilterByMap=1, resizeToContents=0, columnCount=columns, splitLayer=0,
+        symbolWidth=7, symbolHeight=4,
         symbolAlignment=1, titleAlignment=1, columnSpace=2, lineSpacing=1, wmsLegendWidth=50, wmsLegendHeight=25,
         fontColor=_INK,
     )  # fmt: skip
     styles = node(made, "styles")
-    for name, size, bold, space in (
+    # Words are longer than Chinese ones.
+    share = 1 if columns == 1 else 0.82 if request.language == "zh" else 0.65
+    for name, full, bold, space in (
         ("title", 16, True, 3), ("group", 14, True, 3), ("subgroup", 12, True, 2), ("symbol", 11, False, 1.2),
         ("symbolLabel", 11, False, 1.2),
     ):  # fmt: skip
-        style = node(styles, "style", {"name": name, "alignment": 1, "marginTop": space, "marginBottom": 0})
+        size = round(full * share, 1)
+        style = node(styles, "style", {"name": name, "alignment": 1, "marginTop": space * share, "marginBottom": 0})
         _font(style, "styleFont", size, bold)
         text_style(style, size, _INK, bold=bold)
 

@@ -79,7 +79,7 @@ class Drawn:
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """What is written beside a feature; `priority` 0 to 10."""
+    """What is written beside a feature: a field, or what an `expression` gives; `priority` 0 to 10."""
 
     field: str
     size: float = 11.5
@@ -88,11 +88,12 @@ class Label:
     bold: bool = False
     priority: int = 3
     zoom: float = 0
+    expression: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """A layer's look: classes of `field`, or one class when it is None; nothing to draw for a table."""
+    """A layer's look: classes of `field` (an expression too), or one class when it is None; nothing for a table."""
 
     shape: Shape | None
     field: str | None

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -12,7 +12,7 @@ from geocloud.catalogue.registry import Catalogue, Layer
 from geocloud.catalogue.spec import Text
 from geocloud.qgis.look import Shape, denominator, shape_of
 
-__all__ = ["BASE", "Request", "belongs", "is_large", "layer_id", "shape_in", "zoomed_in"]
+__all__ = ["BASE", "Reading", "Request", "belongs", "is_large", "layer_id", "shape_in", "zoomed_in"]
 
 BASE = "base"
 """The theme whose layers lie below those of every other."""
@@ -25,13 +25,23 @@ _METRES_PER_DEGREE = 111_320
 
 
 @dataclass(frozen=True)
+class Reading:
+    """What devices of a layer measure: the property, what people call it, the unit as they write it."""
+
+    property: str
+    title: Text
+    unit: str
+
+
+@dataclass(frozen=True)
 class Request:
     """A project to be made: `base_url` without a slash at its end, `themes` in order with their titles.
 
     `shapes` says what the layers of any geometry hold; `rows_max` is the number of rows up to which a layer is loaded
     when the project opens, `page_rows` how many QGIS asks for at a time. `editing` says whether features can be changed
     at all. `guests` are layers of other themes that the project of a theme shows as well, `used` those which are
-    switched on there although the map of the whole city leaves them off.
+    switched on there although the map of the whole city leaves them off. `readings` says what is measured in layers of
+    devices, at most `readings_max` of which are shown with their newest values.
     """
 
     catalogue: Catalogue
@@ -47,6 +57,8 @@ class Request:
     editing: bool = False
     guests: frozenset[str] = frozenset()
     used: frozenset[str] = frozenset()
+    readings: Mapping[str, Sequence[Reading]] = field(default_factory=dict)
+    readings_max: int = 50_000
 
     def say(self, zh: str, en: str) -> str:
         """Of two wordings the one in the project's language."""

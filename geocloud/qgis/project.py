@@ -17,8 +17,9 @@ from xml.etree import ElementTree as ET
 from geocloud.catalogue.registry import Layer
 from geocloud.qgis.layers import STORAGE, feature_layer, feature_source, tile_layer, tile_source
 from geocloud.qgis.layout import layout
-from geocloud.qgis.look import place
+from geocloud.qgis.look import look_of, place
 from geocloud.qgis.model import BASE, Request, belongs, is_large, layer_id, shape_in, zoomed_in
+from geocloud.qgis.readings import reading_layer, reading_source, reading_title
 from geocloud.qgis.xml import Element, crs, extent, node, option_map, spatial_system, text
 from geocloud.styles.palette import LIGHT
 
@@ -51,10 +52,11 @@ def project_xml(request: Request, theme: str | None = None) -> str:
     crs(root, "projectCrs", STORAGE)
     tree = _tree(root)
     stored = node(root, "projectlayers")
-    for name, layers in _groups(request, theme):
+    groups = _groups(request, theme)
+    for name, layers in groups:
         group = _group(tree, request.themes[name], expanded=theme in (None, name) or name != BASE)
         for layer in layers:
-            _add_collection(group, stored, request, layer)
+            _add_collection(group, stored, request, theme, layer)
         if theme in (None, name):
             _add_theme_tiles(group, stored, request, name, layers)
     order = node(root, "layerorder")
@@ -63,7 +65,7 @@ def project_xml(request: Request, theme: str | None = None) -> str:
     _canvas(root, request)
     _properties(root)
     _metadata(root, request)
-    layout(node(root, "Layouts"), request, theme)
+    layout(node(root, "Layouts"), request, theme, sum(_rows(request, layers) for _, layers in groups))
     view = node(root, "ProjectViewSettings", {"UseProjectScales": False, "rotation": 0})
     west, south, east, north = request.bbox
     box = node(view, "DefaultViewExtent", {"xmin": west, "ymin": south, "xmax": east, "ymax": north})
@@ -96,10 +98,9 @@ def _drawable(layer: Layer) -> bool:
     return layer.state.row_count > 0 or layer.spec.geometry == "none"
 
 
-def _add_collection(group: Element, stored: Element, request: Request, layer: Layer) -> None:
+def _add_collection(group: Element, stored: Element, request: Request, theme: str | None, layer: Layer) -> None:
     title = request.text(layer.title)
-    base_map = layer.spec.style.draw != "overlay"
-    visible = base_map or layer.spec.style.visible or layer.id in request.used
+    visible = _visible(request, layer)
     large = is_large(request, layer)
     if large:
         identity, path = layer.id, f"/collections/{layer.id}/tiles"
@@ -111,6 +112,22 @@ def _add_collection(group: Element, stored: Element, request: Request, layer: La
         )
     _entry(group, layer_id(layer.id, "features"), title, "OAPIF", feature_source(request, layer), visible and not large)
     feature_layer(stored, request, layer, title)
+    if layer.id in request.readings and shape_in(request, layer) == "point":
+        # Below the markers, which its discs show around.
+        source, on = reading_source(request, layer), theme is not None and visible
+        _entry(group, layer_id(layer.id, "readings"), reading_title(request, layer), "ogr", source, on)
+        reading_layer(stored, request, layer)
+
+
+def _visible(request: Request, layer: Layer) -> bool:
+    return layer.spec.style.draw != "overlay" or layer.spec.style.visible or layer.id in request.used
+
+
+def _rows(request: Request, layers: Sequence[Layer]) -> int:
+    """About how many rows the legend of a group has: its title, those of layers, their classes."""
+    drawn = [look_of(x, shape_in(request, x), request.language) for x in layers if _visible(request, x)]
+    sizes = [len(look.classes) for look in drawn if look.shape and not look.names_only]
+    return sum(1 + (n if n > 1 else 0) for n in sizes) + bool(sizes)
 
 
 def _add_theme_tiles(group: Element, stored: Element, request: Request, theme: str, layers: Sequence[Layer]) -> None:

@@ -124,7 +124,10 @@ def text_style(parent: Element, size_px: float, color: str, *, halo: str | None 
 def label_settings(parent: Element, shape: str, label: Label, furthest: int, *, tiles: bool = False) -> Element:
     """Labels of one layer, shown up to the denominator `furthest`, 0 for no bound; `tiles` for vector tiles."""
     made = node(parent, "settings", {"calloutType": "simple"})
-    text_style(made, label.size, label.color, halo="#ffffff", italic=label.italic, bold=label.bold, field=label.field)
+    text_style(
+        made, label.size, label.color, halo="#ffffff", italic=label.italic, bold=label.bold, field=label.field,
+        expression=label.expression,
+    )  # fmt: skip
     node(made, "text-format", {"wrapChar": "", "multilineAlign": 3, "autoWrapLength": 0})
     # Points: the first free place around; lines: along their curve; polygons: on a point inside. Looking for room in a
     # whole city takes QGIS half a minute.

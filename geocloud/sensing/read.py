@@ -118,11 +118,14 @@ async def latest(reader: Reader, layers: Sequence[Layer], bbox: str | None, whic
     return await _page(reader, statements.latest_statement(binder, places, which, limit + 1), binder, limit)
 
 
-async def in_collection(reader: Reader, layer: Layer, bbox: str | None, which: Which, limit: int) -> Page:
+async def in_collection(
+    reader: Reader, layer: Layer, bbox: str | None, which: Which, limit: int, *, flat: bool = False
+) -> Page:
     """A page of a layer's features that have readings, with the newest of each property; the fid to go on after."""
     binder = Binder()
     where = parse_bbox(binder, bbox, layer) if bbox is not None else ""
-    return await _page(reader, statements.collection_statement(binder, layer, where, which, limit + 1), binder, limit)
+    sql = statements.collection_statement(binder, layer, where, which, limit + 1, flat=flat)
+    return await _page(reader, sql, binder, limit)
 
 
 async def series(

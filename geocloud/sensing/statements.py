@@ -19,7 +19,7 @@ from geocloud.features.binder import Binder, quote_identifier
 from geocloud.features.literals import bind_instant
 from geocloud.features.moment import NOW
 from geocloud.features.params import TimeRange
-from geocloud.features.text import json_columns
+from geocloud.features.text import json_columns, json_value
 from geocloud.sensing.model import Flags
 
 __all__ = [
@@ -39,6 +39,8 @@ _ORIGIN = "'1999-12-31T16:00:00Z'::timestamptz"
 _FLAGS = "(ARRAY[" + ", ".join(
     "'[" + ",".join(f'"{n}"' for n in Flags(i).names) + "]'" for i in range(32)
 ) + "])"  # fmt: skip
+# The same as words with spaces between.
+_FLAG_WORDS = "(ARRAY[" + ", ".join(f"'{' '.join(Flags(i).names)}'" for i in range(32)) + "])"
 _DOUBTFUL = int(Flags.doubtful())
 # Of the values of one time the one that counts.
 _CURRENT = "issued DESC, received DESC, value DESC"
@@ -100,7 +102,7 @@ def latest_statement(binder: Binder, places: Sequence[tuple[Layer, str]], which:
     columns = "d.id, d.layer, d.device, d.property, d.unit, d.interval_s, l.at, l.value, l.flags, f.fid, {geom} AS geom"
     parts = [_joined(binder, layer, where, columns, which) for layer, where in places]
     feature = (
-        '\'{"type":"Feature","id":\' || d.id || \',"geometry":\' || coalesce(ST_AsGeoJSON(d.geom, 7), \'null\') || '
+        '\'{"type":"Feature","id":\' || d.id || \',"geometry":\' || coalesce(ST_AsGeoJSON(d.geom, 7, 0), \'null\') || '
         '\',"properties":{"collection":\' || to_json(d.layer) || \',"featureId":\' || d.fid || \',"device":\' || '
         "to_json(d.device) || ',\"property\":' || to_json(d.property) || ',\"unit\":' || to_json(d.unit) || "
         '\',"value":\' || d.value || \',"time":"\' || sensing.beijing(d.at) || \'","flags":\' || '
@@ -109,29 +111,55 @@ def latest_statement(binder: Binder, places: Sequence[tuple[Layer, str]], which:
     return f"SELECT d.id, {feature} FROM (SELECT * FROM ({' UNION ALL '.join(parts)}) u ORDER BY id LIMIT {limit}) d"
 
 
-def collection_statement(binder: Binder, layer: Layer, where: str, which: Which, limit: int) -> str:
+def collection_statement(
+    binder: Binder, layer: Layer, where: str, which: Which, limit: int, *, flat: bool = False
+) -> str:
     """Rows of fid and GeoJSON feature text: a layer's features with the newest values of all their datastreams.
 
+    They are an object `latest` by property or, with `flat`, properties `latest_…` that any reader of GeoJSON has as
+    columns: the value, and its `…_unit`, `…_time`, `…_flags` (names with spaces between) and `…_stale`.
     `which.after` is a fid here.
     """
     after, which = which.after, Which(which.property, which.device, which.unit)
     if after:
         where = f"f.fid > {binder.bind(after, 'bigint')}" + (f" AND {where}" if where else "")
-    value = (
+    joined = _joined(binder, layer, where, f"f.fid, d.property, {_flat() if flat else _nested()} AS said", which)
+    names = json_columns(((f.name, f.type) for f in layer.spec.visible_fields), "f")
+    geometry = "NULL" if layer.spec.geometry == "none" else "ST_AsGeoJSON(f.geom, 7, 0)"
+    own = f"left((SELECT row_to_json(p)::text FROM (SELECT {names}) p), -1) || ','"
+    latest = "g.said || '}}'" if flat else "'\"latest\":{' || g.said || '}}}'"
+    return (
+        f"WITH v AS ({joined}), g AS (SELECT fid, string_agg(said, ',' ORDER BY property) AS said "
+        f"FROM v GROUP BY fid ORDER BY fid LIMIT {limit}) "
+        'SELECT f.fid, \'{"type":"Feature","id":\' || f.fid || \',"geometry":\' || '
+        f"coalesce({geometry}, 'null') || ',\"properties\":' || {own} || {latest} "
+        f"FROM g JOIN {_relation(binder, layer)} f USING (fid) ORDER BY f.fid"
+    )
+
+
+def _nested() -> str:
+    """A newest value as a member of the object `latest`."""
+    return (
         "to_json(d.property) || ':{\"datastream\":' || d.id || ',\"value\":' || l.value || ',\"unit\":' || "
         'to_json(d.unit) || \',"time":"\' || sensing.beijing(l.at) || \'","flags":\' || '
         f"{_FLAGS}[l.flags + 1] || ',\"stale\":' || coalesce(({_STALE})::text, 'null') || '}}'"
     )
-    joined = _joined(binder, layer, where, f"f.fid, d.property, {value} AS said", which)
-    names = json_columns(((f.name, f.type) for f in layer.spec.visible_fields), "f")
-    geometry = "NULL" if layer.spec.geometry == "none" else "ST_AsGeoJSON(f.geom, 7)"
-    return (
-        f"WITH v AS ({joined}), g AS (SELECT fid, '{{' || string_agg(said, ',' ORDER BY property) || '}}' AS latest "
-        f"FROM v GROUP BY fid ORDER BY fid LIMIT {limit}) "
-        'SELECT f.fid, \'{"type":"Feature","id":\' || f.fid || \',"geometry":\' || '
-        f"coalesce({geometry}, 'null') || ',\"properties\":' || (SELECT row_to_json(p)::text FROM (SELECT {names}, "
-        f"g.latest::json AS latest) p) || '}}' FROM g JOIN {_relation(binder, layer)} f USING (fid) ORDER BY f.fid"
+
+
+def _flat() -> str:
+    """A newest value as properties of the feature."""
+    parts = {
+        "": json_value("l.value", "number"),
+        "_unit": "to_json(d.unit)",
+        "_time": "to_json(sensing.beijing(l.at))",
+        "_flags": f"to_json({_FLAG_WORDS}[l.flags + 1])",
+        "_stale": f"to_json({_STALE})",
+    }
+    members = (
+        f"to_json('latest_' || d.property || '{name}') || ':' || coalesce(({value})::text, 'null')"
+        for name, value in parts.items()
     )
+    return " || ',' || ".join(members)
 
 
 def series_statement(
@@ -145,9 +173,8 @@ def series_statement(
     order = "at, issued, received, value" if all_values else "at"
     issued = "CASE WHEN isfinite(issued) THEN sensing.beijing(issued) END"
     if csv:
-        flags = f"translate({_FLAGS}[flags + 1], '[]\",', '   ')"
         text = (
-            f"sensing.beijing(at) || ',' || value || ',' || replace(btrim({flags}), '   ', ' ') || ',' || "
+            f"sensing.beijing(at) || ',' || value || ',' || {_FLAG_WORDS}[flags + 1] || ',' || "
             f"coalesce({issued}, '') || ',' || sensing.beijing(received)"
         )
     else:

@@ -8,11 +8,15 @@ from collections.abc import Awaitable, Callable
 
 from geocloud import qgis
 from geocloud.catalogue.registry import Catalogue, Layer
+from geocloud.catalogue.spec import Text
 from geocloud.errors import UnknownCollection
 from geocloud.features.request import unknown_parameter
 from geocloud.ogc import Context, listing
 from geocloud.qgis.look import Shape, shape_of
+from geocloud.reports import formats
 from geocloud.sectors.themes import named_by_sectors
+from geocloud.sensing import read
+from geocloud.sensing.mapping import known_properties
 from geocloud.web.answer import Answer, etag_of
 from geocloud.web.ask import Ask
 from geocloud.web.items import said_in
@@ -59,11 +63,14 @@ async def _project(service: Service, ask: Ask, params: dict[str, str]) -> Answer
         service.settings.edit.editing,
         named,
         named | _own(catalogue, theme) if named else named,
+        await _readings(service, catalogue),
+        service.settings.sensing.sensing_page_max,
     )
     body = await asyncio.to_thread(qgis.project, request, theme)
     name = f"{params['project']}{'' if ctx.language == 'zh' else '-en'}.qgz"
     headers = [said_in(ctx), (b"content-disposition", f'attachment; filename="{name}"'.encode())]
-    return Answer(body, _MEDIA_TYPE, headers=headers, etag=etag_of(body), document=True, token=catalogue)
+    # Kept nowhere: what is measured changes without the catalogue.
+    return Answer(body, _MEDIA_TYPE, headers=headers, etag=etag_of(body), document=True)
 
 
 def _own(catalogue: Catalogue, theme: str | None) -> frozenset[str]:
@@ -83,6 +90,17 @@ async def _shapes(service: Service, layers: list[Layer]) -> dict[str, Shape]:
                 )
             found[layer.id] = _SHAPES.get(kind, "polygon")
     return found
+
+
+async def _readings(service: Service, catalogue: Catalogue) -> dict[str, list[qgis.Reading]]:
+    """What devices measure, by layer; of a property that comes in several units, the first."""
+    found: dict[str, dict[str, qgis.Reading]] = {}
+    known = known_properties()
+    for m in await read.measures(service.reader, catalogue):
+        title = known[m.property].title if m.property in known else Text(zh=m.property, en=m.property)
+        one = qgis.Reading(m.property, title, "" if m.unit == "1" else formats.unit(m.unit))
+        found.setdefault(m.layer, {}).setdefault(m.property, one)
+    return {layer: list(by_property.values()) for layer, by_property in found.items()}
 
 
 def _bbox(ctx: Context) -> tuple[float, float, float, float]:

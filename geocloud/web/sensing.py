@@ -35,7 +35,7 @@ _PROPERTY = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,47}")
 _POLYGONS = ("polygon", "multipolygon")
 DATASTREAMS = ("collection", "property", "device", "limit", "after")
 LATEST = ("bbox", "collection", "property", "device", "limit", "after")
-COLLECTION = ("bbox", "property", "limit", "after")
+COLLECTION = ("bbox", "property", "limit", "after", "flat")
 OBSERVATIONS = ("datetime", "bucket", "asof", "flagged", "corrections")
 AGGREGATE = ("collection", "geometry", "property", "unit", "of", "datetime", "flagged")
 
@@ -138,7 +138,8 @@ async def _collection_latest(service: Service, ask: Ask, params: dict[str, str])
     given = _given(ask, COLLECTION)
     ask.format(("json",))
     limit, which = _limit(service, given), _which(given, 2**63 - 1)
-    rows, more = await read.in_collection(service.reader, layer, given.get("bbox"), which, limit)
+    flat = _choose(given, "flat", ("false", "true")) == "true"
+    rows, more = await read.in_collection(service.reader, layer, given.get("bbox"), which, limit, flat=flat)
     return _features(service, ask, rows, more, [layer])
 
 

@@ -18,6 +18,7 @@ import pytest
 from geocloud import demo
 from geocloud.catalogue.publish import sync
 from geocloud.db.cluster import Urls
+from geocloud.demo.parking_readings import bring_up
 from geocloud.sectors.registry import definitions
 from geocloud.settings import CitySettings, DatabaseSettings
 from tests.conftest import _fresh, _urls_of
@@ -86,6 +87,7 @@ def city(city_urls: Urls, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     sync(conn, LAYERS, CODES)
     conn.close()
     demo.load(city_urls.owner, "small")
+    bring_up(city_urls.writer, days=1)
     settings = {"GEOCLOUD_QGIS_ROWS_MAX": str(ROWS_MAX), "GEOCLOUD_QGIS_PAGE_ROWS": str(PAGE_ROWS)}
     for url in run_server(city_urls.reader, tmp_path_factory.mktemp("home"), **settings):
         yield City(url, city_urls)

@@ -21,6 +21,7 @@ from qgis.core import (  # type: ignore[import-not-found]
     QgsFeatureRequest,
     QgsLayerTreeModel,
     QgsLayoutExporter,
+    QgsLayoutItemLegend,
     QgsMapRendererParallelJob,
     QgsMapSettings,
     QgsProject,
@@ -97,6 +98,12 @@ def fields(layer):
             "rule": found.constraintExpression(place),
         }
     return told
+
+
+def reload(layer):
+    """Asks the layer's source anew, as F5 with the layer chosen does."""
+    project.mapLayer(layer).dataProvider().reloadData()
+    return True
 
 
 def legend(layer):
@@ -258,6 +265,16 @@ def printed(name):
     return exporter.exportToPdf(str(FOLDER / name), QgsLayoutExporter.PdfExportSettings())
 
 
+def legend_room():
+    """Width and height in mm that the legend of the first layout has, and those it needs."""
+    item = next(i for i in project.layoutManager().layouts()[0].items() if isinstance(i, QgsLayoutItemLegend))
+    has = item.rect().size()
+    item.setResizeToContents(True)
+    item.adjustBoxSize()
+    needs = item.rect().size()
+    return {"has": [has.width(), has.height()], "needs": [needs.width(), needs.height()]}
+
+
 complaints: list[str] = []
 application = QgsApplication([], False)
 application.initQgis()
@@ -270,7 +287,7 @@ DOORS = {
     f.__name__: f
     for f in (
         tree, about, fields, legend, legend_rows, drawings, exported, added, joined, count, values, broken_rules,
-        render, printed,
+        render, printed, reload, legend_room,
     )
 }  # fmt: skip
 print(json.dumps({"read": project.read(str(path)), "error": project.error()}), flush=True)

@@ -78,6 +78,16 @@ def test_numbers_keep_their_decimals_where_the_first_are_whole(city: City, open_
         assert desk.ask("values", layer=features(collection), expression='"rjl"', key="bsm") == expected
 
 
+@pytest.mark.parametrize(
+    "theme, language", [("emergency", "zh"), ("emergency", "en"), ("planning", "en"), ("grid", "zh")]
+)
+def test_the_legend_of_a_sheet_has_room(city: City, open_desk: OpenDesk, theme: str, language: str) -> None:
+    with open_desk(f"{city.url}/qgis/{theme}.qgz?lang={language}") as desk:
+        desk.ask("printed", name="sheet.pdf")
+        room = desk.ask("legend_room")
+    assert 0 < room["needs"][0] <= room["has"][0] + 2 and 0 < room["needs"][1] <= room["has"][1], room
+
+
 @pytest.mark.parametrize("collection", SECTOR)
 def test_all_rows_come_with_titles_and_words(city: City, desk: Desk, collection: str) -> None:
     spec = SECTOR[collection]
@@ -217,3 +227,50 @@ def test_a_table_of_sums_joins_to_the_townships(city: City, desk: Desk) -> None:
         "SELECT t.code, count(v.fid) FROM base.township t LEFT JOIN facility.culture_venue v "
         "ON ST_Contains(t.geom, v.geom) GROUP BY t.code"
     ))  # fmt: skip
+
+
+NEWEST = (
+    "SELECT f.code, l.value FROM sensing.datastream d JOIN sensing.latest l ON l.datastream = d.id "
+    "JOIN facility.parking_lot f ON f.code = d.device WHERE d.layer = 'facility.parking_lot' AND d.property = %s"
+)
+OLD = (
+    "SELECT d.device, now() - l.at > 2 * d.interval_s * interval '1 second' FROM sensing.datastream d "
+    "JOIN sensing.latest l ON l.datastream = d.id WHERE d.layer = 'facility.parking_lot'"
+)
+SET = "UPDATE sensing.latest SET value = %s, flags = %s WHERE datastream = %s RETURNING 1"
+READINGS = "geocloud_readings_facility-parking_lot"
+
+
+def test_newest_values_lie_under_the_markers_and_are_read_anew(city: City, open_desk: OpenDesk) -> None:
+    """The layer of live readings: each device that has one, its value, its state, and after a reload the next value."""
+    with open_desk(f"{city.url}/qgis/parking.qgz") as desk:
+        entries = next(g["entries"] for g in desk.ask("tree") if any(e["id"] == READINGS for e in g["entries"]))
+        places = [e["id"] for e in entries]
+        entry = entries[places.index(READINGS)]
+        assert entry["valid"] and entry["shown"] and entry["provider"] == "ogr" and entry["title"].endswith("实时读数")
+        assert places.index(READINGS) == places.index(features("facility.parking_lot")) + 1
+        free, taken = (dict(city.sql(NEWEST, name)) for name in ("free_spaces", "occupied"))
+        assert free and taken and not set(free) & set(taken)
+        for name, expected in (("free_spaces", free), ("occupied", taken)):
+            told = desk.ask("values", layer=READINGS, expression=f'"latest_{name}"', key="code")
+            assert {k: v for k, v in told.items() if v is not None} == expected
+        fields = desk.ask("fields", layer=READINGS)
+        assert fields["latest_free_spaces"]["type"] == "Real" and fields["latest_free_spaces"]["alias"] == "空余泊位"
+        legend = desk.ask("legend", layer=READINGS)
+        states = desk.ask("values", layer=READINGS, expression=legend["field"], key="code")
+        assert [c[0] for c in legend["classes"]] == ["正常", "存疑", "已过时", "无读数"]
+        assert len(states) == len(free) + len(taken)
+        assert states == {c: "stale" if old else "fresh" for c, old in city.sql(OLD)} and "fresh" in states.values()
+        code = next(c for c in free if states[c] == "fresh")
+        stream = city.sql("SELECT id FROM sensing.datastream WHERE device = %s AND property = 'free_spaces'", code)[0][
+            0
+        ]
+        city.sql("UPDATE sensing.latest SET value = -1, flags = 1 WHERE datastream = %s RETURNING 1", stream)
+        try:
+            desk.ask("reload", layer=READINGS)
+            assert desk.ask("values", layer=READINGS, expression='"latest_free_spaces"', key="code")[code] == -1
+            assert desk.ask("values", layer=READINGS, expression=legend["field"], key="code")[code] == "doubtful"
+        finally:
+            city.sql(
+                "UPDATE sensing.latest SET value = %s, flags = 0 WHERE datastream = %s RETURNING 1", free[code], stream
+            )

@@ -331,6 +331,27 @@ def test_a_layer_is_shown_with_its_newest_values(client: httpx.Client) -> None:
     assert client.get("/collections/test.nothing/latest").status_code == 404
 
 
+def test_newest_values_as_columns_are_those_of_the_object(client: httpx.Client) -> None:
+    hourly(client, range(2))
+    send(client, reading(5.5, prop="temperature"), reading(8, device="B"))
+    address = f"/collections/{STATION}/latest"
+    nested, flat = (client.get(address, params=p).json()["features"] for p in ({}, {"flat": "true"}))
+    for one, other in zip(nested, flat, strict=True):
+        latest = one["properties"].pop("latest")
+        columns = {k: other["properties"].pop(k) for k in list(other["properties"]) if k.startswith("latest_")}
+        assert one == other
+        assert columns == {
+            f"latest_{name}{end}": value
+            for name, v in latest.items()
+            for end, value in {"": v["value"], "_unit": v["unit"], "_time": v["time"], "_flags": " ".join(v["flags"]),
+                               "_stale": v["stale"]}.items()
+        }  # fmt: skip
+        # What is whole is a number all the same: a column of numbers is none of integers.
+        assert all(type(columns[f"latest_{name}"]) is float for name in latest)
+    assert len(nested) == 2
+    assert client.get(address, params={"flat": "perhaps"}).status_code == 400
+
+
 def test_areas_are_summed_up(client: httpx.Client) -> None:
     hourly(client, range(3), lambda h: 10.0 + h, "A")
     hourly(client, range(1), lambda _: 40.0, "B")
