@@ -19,9 +19,11 @@ setup:
 run: setup
 	@.venv/bin/geocloud up
 
+# A file of tests stays together: what it starts, a database of its own among it, serves all of its tests.
+TESTERS ?= auto
 test:
 	@tools/setup.sh test
-	.venv/bin/pytest
+	.venv/bin/pytest -n $(TESTERS) --dist loadfile
 
 # The same tests run by `make test` are skipped where QGIS is not installed; this installs it.
 test-qgis:

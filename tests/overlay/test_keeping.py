@@ -82,8 +82,12 @@ def test_deleted_features_leave_no_row(blocks: Blocks) -> None:
 
 def test_moved_border_stamps_what_is_near(blocks: Blocks) -> None:
     """A strip of a thousandth of a degree changes hands: of 400 points those in it are stamped again."""
-    for k in range(400):
-        blocks.add(f"POINT({116 + (k % 20) / 1000 + 0.00005} {36.5 + (k // 20) / 1000 + 0.00005})")
+    points = [f"POINT({116 + (k % 20) / 1000 + 0.00005} {36.5 + (k // 20) / 1000 + 0.00005})" for k in range(400)]
+    blocks.run(
+        f"INSERT INTO {THINGS} (code, geom) SELECT 'near-' || n, ST_GeomFromText(wkt, 4490) "
+        "FROM unnest(%s::text[]) WITH ORDINALITY AS u (wkt, n)",
+        points,
+    )
     line = blocks.add("LINESTRING(116.0092 36.5035, 116.0108 36.5035)")
     blocks.update()
     assert blocks.stamp(line)["township"] is None
