@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from geocloud.catalogue.plan import Existing, Step, plan_layer, plan_retire
 from geocloud.catalogue.registry import CATALOGUE_SQL, STANDING_SQL, Catalogue, parse_catalogue, renew_catalogue
 from geocloud.catalogue.spec import CodeList, LayerSpec
+from geocloud.db.held import holders, named
 from geocloud.errors import CatalogueError, SyncRefused
 
 __all__ = ["plan_sync", "read_catalogue", "sync"]
@@ -146,12 +147,14 @@ def _lock(cur: Any, steps: list[Step]) -> None:
         try:
             cur.execute(f'LOCK TABLE "{theme}"."{name}" IN {mode} MODE')
         except psycopg2.errors.LockNotAvailable:
+            found = holders(cur.connection, f'"{theme}"."{name}"')
             raise CatalogueError(
-                f"{layer_id} is in use: it could not be had for {_LOCK_TIMEOUT}.",
-                f"图层 {layer_id} 正在使用,等待 {_LOCK_TIMEOUT} 后仍未空闲。",
+                f"{layer_id} is in use: it could not be had for {_LOCK_TIMEOUT}{named(found, '; held by ')}.",
+                f"图层 {layer_id} 正在使用,等待 {_LOCK_TIMEOUT} 后仍未空闲{named(found, ',占用者:', '、')}。",
                 todo_en="Let the load or the long query end and sync again. Nothing was changed.",
                 todo_zh="请待入库或长查询结束后再同步。未作任何更改。",
                 layer=layer_id,
+                holders=found,
             ) from None
 
 

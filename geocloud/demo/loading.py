@@ -19,6 +19,7 @@ from psycopg2.extras import Json
 from geocloud.catalogue.publish import read_catalogue
 from geocloud.catalogue.registry import Layer
 from geocloud.catalogue.spec import LayerSpec
+from geocloud.db.held import holders, named
 from geocloud.db.pool import connect
 from geocloud.demo import (
     culture,
@@ -217,7 +218,7 @@ def _write(cur: Any, spec: LayerSpec, size: SizeName, progress: Progress) -> int
                 stream.close()
             set_sequence(cur, layout, begin.fid + counter.done)
     except NotPossible as exc:
-        raise _busy(spec.id) from exc
+        raise _busy(cur, spec.id) from exc
     _amend(cur, spec, amendments(size, spec.id))
     _amend(cur, spec, water_sector.amendments([_city(size, n) for n in range(SIZES[size].cities)], spec.id))
     cur.execute(
@@ -240,13 +241,16 @@ def _amend(cur: Any, spec: LayerSpec, amended: Sequence[Amendment]) -> None:
         cur.execute(statement, (f"{a.day.isoformat()}T00:00:00+08:00", Json(a.before), a.bsm))
 
 
-def _busy(layer_id: str) -> LoadConflict:
+def _busy(cur: Any, layer_id: str) -> LoadConflict:
+    theme, name = layer_id.split(".")
+    found = holders(cur.connection, f'"{theme}"."{name}"')
     return LoadConflict(
-        f"{layer_id} is being read or written by somebody else.",
-        f"图层 {layer_id} 正被其他会话使用。",
+        f"{layer_id} is being read or written by somebody else{named(found, ': ')}.",
+        f"图层 {layer_id} 正被其他会话使用{named(found, ':', '、')}。",
         todo_en="Let the other work end and run the command again; layers already done are skipped.",
         todo_zh="请待其他操作结束后重新运行该命令,已完成的图层会跳过。",
         layer=layer_id,
+        holders=found,
     )
 
 
@@ -289,7 +293,7 @@ def _clear_layer(cur: Any, layer: Layer) -> int:
         cur.execute("SELECT set_config('lock_timeout', %s, true)", (_LOCK_TIMEOUT,))
         cur.execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
     except psycopg2.errors.LockNotAvailable as exc:
-        raise _busy(layer.id) from exc
+        raise _busy(cur, layer.id) from exc
     synthetic = "SELECT id FROM geocloud.source WHERE layer = %s AND synthetic"
     cur.execute(f"SELECT count(*) FILTER (WHERE source_id IN ({synthetic})), count(*) FROM {table}", (layer.id,))
     ours, everything = cur.fetchone()

@@ -416,11 +416,13 @@ def test_sync_waits_for_a_write_without_deadlock(conn: Any, fresh_urls: Urls) ->
 def test_sync_of_a_busy_layer_says_so(conn: Any, fresh_urls: Urls, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("geocloud.catalogue.publish._LOCK_TIMEOUT", "200ms")
     publish(conn, spec())
-    load = psycopg2.connect(fresh_urls.writer)
+    load = psycopg2.connect(fresh_urls.writer, application_name="a long load")
     with load.cursor() as cur:
         cur.execute("INSERT INTO lab.thing (code) VALUES ('a')")
-    with pytest.raises(CatalogueError, match=r"lab\.thing is in use"):
+    with pytest.raises(CatalogueError, match=r"lab\.thing is in use") as refused:
         publish(conn, spec(extra="text"))
+    who = f"a long load (pid {load.info.backend_pid})"
+    assert refused.value.en.endswith(f"; held by {who}.") and refused.value.zh.endswith(f",占用者:{who}。")
     load.rollback()
     load.close()
     assert actions(publish(conn, spec(extra="text"))) == ["add-column", "update"]
