@@ -23,7 +23,7 @@ run: setup
 TESTERS ?= auto
 test:
 	@tools/setup.sh test
-	.venv/bin/pytest -n $(TESTERS) --dist loadfile
+	.venv/bin/pytest -n $(TESTERS) --maxprocesses 4 --dist loadfile
 
 # The same tests run by `make test` are skipped where QGIS is not installed; this installs it.
 test-qgis:
