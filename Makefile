@@ -19,11 +19,16 @@ setup:
 run: setup
 	@.venv/bin/geocloud up
 
-# A file of tests stays together: what it starts, a database of its own among it, serves all of its tests.
+# Files of tests side by side, each whole, for a database of its own serves all of its tests; then, with the machine to
+# themselves, those that drive a browser and those that run notebooks.
 TESTERS ?= auto
+ALONE := tests/browser tests/notebooks
 test:
 	@tools/setup.sh test
-	.venv/bin/pytest -n $(TESTERS) --maxprocesses 4 --dist loadfile
+	@failed=0; \
+	.venv/bin/pytest -n $(TESTERS) --maxprocesses 4 --dist loadfile $(ALONE:%=--ignore=%) || failed=$$?; \
+	.venv/bin/pytest $(ALONE) || failed=$$?; \
+	exit $$failed
 
 # The same tests run by `make test` are skipped where QGIS is not installed; this installs it.
 test-qgis:
@@ -43,6 +48,7 @@ pictures-qgis:
 	$(PICTURE) docs/pictures/qgis-sheet.png sheet
 	$(DRAW) $(CITY)/qgis/emergency.qgz docs/pictures/qgis-emergency.png 115.93,36.42,116.07,36.52
 	$(DRAW) $(CITY)/qgis/water.qgz docs/pictures/qgis-water.png 115.70,36.25,116.30,36.70
+	$(DRAW) $(CITY)/qgis/parking.qgz docs/pictures/qgis-parking.png 115.95,36.43,116.03,36.48
 
 # The pictures of the web map in README.md and docs/, from the demo city served at CITY.
 pictures:

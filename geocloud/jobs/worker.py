@@ -22,7 +22,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from multiprocessing import Pipe
 from typing import Any, Literal, NoReturn
@@ -47,6 +47,7 @@ _PURGE_EVERY_S = 3600.0
 # How often an idle worker looks for what is due by itself, and how soon after its end that is begun again.
 _DUE_EVERY_S, _DUE_AGAIN_S = 10.0, 20.0
 _RETRY_S = (0.5, 1.0, 2.0, 5.0)
+_ENDS = (signal.SIGTERM, signal.SIGINT)
 _DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of Linux
 
 
@@ -71,14 +72,18 @@ def supervise(settings: Settings, links: Links, processes: Processes) -> None:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGTERM)
 
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in _ENDS:
         signal.signal(number, stop)
     count = settings.jobs.job_workers
     try:
         while not stopping:
-            for slot in set(range(count)) - set(children.values()):
-                work = partial(_work, settings, links, processes, slot, long=slot > 0 or count == 1)
-                children[_fork(work)] = slot
+            # Told to stop between a fork and its entry here, this would wait for a child that was told nothing.
+            with _held_back():
+                for slot in set(range(count)) - set(children.values()):
+                    work = partial(_work, settings, links, processes, slot, long=slot > 0 or count == 1)
+                    children[_fork(work)] = slot
+            if stopping:
+                break
             pid, _ = os.wait()
             slot = children.pop(pid, -1)
             if not stopping:
@@ -91,16 +96,33 @@ def supervise(settings: Settings, links: Links, processes: Processes) -> None:
                 os.waitpid(pid, 0)
 
 
+@contextlib.contextmanager
+def _held_back() -> Iterator[None]:
+    """Signals that end this process wait."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _fork(work: Callable[[], None]) -> int:
     """A child that does the work and ends; it dies with this process."""
     parent = os.getpid()
-    pid = os.fork()
-    if pid:
-        return pid
+    # A signal that reached the child before it is one of its own would be taken by what this process does with it.
+    with _held_back():
+        pid = os.fork()
+        if not pid:
+            _be_child(work, parent)
+    return pid
+
+
+def _be_child(work: Callable[[], None], parent: int) -> NoReturn:
     code = 1
     try:
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in _ENDS:
             signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDS)
         libc = ctypes.CDLL(None)
         if hasattr(libc, "prctl"):
             libc.prctl(_DEATH_SIGNAL, signal.SIGKILL)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import multiprocessing
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -83,6 +84,17 @@ class Tab:
     def app(self, script: str, argument: Any = None) -> Any:
         """The value of a script that is given the application as `app`, and an argument as `x`."""
         return self.page.evaluate(f"async (x) => {{ const app = await window.geocloud; return ({script}); }}", argument)
+
+    def until(self, script: str, argument: Any = None, within_s: float = 60) -> Any:
+        """The value of a script as of `app`, as soon as it says more than nothing; it may wait for promises itself.
+
+        Playwright's own wait takes the promise of such a script for its answer, and never waits.
+        """
+        end = time.monotonic() + within_s
+        while not (found := self.app(script, argument)):
+            assert time.monotonic() < end, f"still {found!r}: {script}"
+            self.page.wait_for_timeout(50)
+        return found
 
     def state(self) -> dict[str, str]:
         """What the address says."""

@@ -16,7 +16,8 @@ from tests.browser.conftest import PHONE, Demo, Open, Tab
 from tests.browser.readings_city import GAP, LAYER, Station, send, stations
 
 WIDE = (1400, 900)
-BADGES = f"(await app.map.getSource('tool:readings:{LAYER}').getData()).features.map((f) => f.properties)"
+SOURCE = f"app.map.getSource('tool:readings:{LAYER}')"
+BADGES = f"((await {SOURCE}?.getData())?.features ?? []).map((f) => f.properties)"
 Three = tuple[Station, Station, Station]
 
 
@@ -35,11 +36,8 @@ def at(s: Station, zoom: float = 14.0) -> str:
 
 def badges(tab: Tab, several: int = 1) -> dict[int, dict[str, Any]]:
     """What the badges say, by feature, once there are so many."""
-    found = tab.page.wait_for_function(
-        f"""async (n) => {{ const app = await window.geocloud; const s = app.map.getSource('tool:readings:{LAYER}');
-        const said = s ? (await s.getData()).features.map((f) => f.properties) : [];
-        return said.length >= n ? said : null; }}""", arg=several,
-    ).json_value()  # fmt: skip
+    tab.until(f"{BADGES}.length >= x", several)
+    found = tab.app(BADGES)
     return {p["fid"]: p for p in found}
 
 
@@ -56,8 +54,7 @@ def test_badges_say_value_unit_age_and_doubt(open_map: Open, read: Three) -> Non
     assert (shown[old.fid]["text"], shown[old.fid]["look"], shown[old.fid]["age"]) == ("17 µg/m³", "stale", "3 天前")
     assert (shown[odd.fid]["text"], shown[odd.fid]["look"]) == ("⚠ 0 µg/m³", "doubtful")
     tab.page.click("#language")
-    tab.page.wait_for_function(f"""async () => {{ const app = await window.geocloud;
-        return {BADGES}.some((p) => p.age === '3 days ago'); }}""")  # fmt: skip
+    tab.until(f"{BADGES}.some((p) => p.age === '3 days ago')")
 
 
 def test_another_property_or_none_is_chosen_in_the_tree(open_map: Open, read: Three) -> None:
@@ -65,21 +62,17 @@ def test_another_property_or_none_is_chosen_in_the_tree(open_map: Open, read: Th
     badges(tab)
     tab.page.click(f"[data-row='{LAYER}'] .entry > button")
     tab.page.select_option(f"[data-reading='{LAYER}']", "temperature")
-    tab.page.wait_for_function(f"""async () => {{ const app = await window.geocloud;
-        const s = app.map.getSource('tool:readings:{LAYER}');
-        return s && (await s.getData()).features[0]?.properties.text === '3.5 °C'; }}""")  # fmt: skip
+    tab.until(f"{BADGES}[0]?.text === '3.5 °C'")
     assert tab.state()[f"read.{LAYER}"] == "temperature"
     tab.page.select_option(f"[data-reading='{LAYER}']", "-")
-    tab.page.wait_for_function(f"""async () => {{ const app = await window.geocloud;
-        return !app.map.getSource('tool:readings:{LAYER}'); }}""")  # fmt: skip
+    tab.until(f"!{SOURCE}")
 
 
 def test_a_map_of_another_date_has_no_readings_of_now(open_map: Open, read: Three) -> None:
     tab = open_map(at(read[0]), size=WIDE)
     badges(tab)
     tab.app("app.setDate('2026-01-01')")
-    tab.page.wait_for_function(f"""async () => {{ const app = await window.geocloud;
-        return !app.map.getSource('tool:readings:{LAYER}'); }}""")  # fmt: skip
+    tab.until(f"!{SOURCE}")
 
 
 def test_new_values_come_by_themselves(open_map: Open, read: Three, demo_city: Demo) -> None:
@@ -90,8 +83,7 @@ def test_new_values_come_by_themselves(open_map: Open, read: Three, demo_city: D
                           "time": datetime.now(UTC).isoformat(), "unit": "ug/m3"})  # fmt: skip
     # The map asks again when a tab is looked at anew, and every so often; here the first stands for both.
     tab.page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
-    tab.page.wait_for_function(f"""async () => {{ const app = await window.geocloud;
-        return {BADGES}.some((p) => p.text === '77 µg/m³'); }}""")  # fmt: skip
+    tab.until(f"{BADGES}.some((p) => p.text === '77 µg/m³')")
 
 
 def test_the_card_has_newest_values_and_a_series_with_its_gaps(open_map: Open, read: Three, demo_city: Demo) -> None:

@@ -110,8 +110,7 @@ def test_a_layer_with_readings_is_switched_on_without_a_stumble(open_map: Open, 
         window.stumbles.push(e.message); throw e; } }; })()""")  # fmt: skip
     page.click("[data-tool=sectors]")
     page.click("[data-process=parking-history]")
-    page.wait_for_function(f"""async () => {{ const app = await window.geocloud; const s = {BADGES};
-        return s && (await s.getData()).features.length; }}""")  # fmt: skip
+    tab.until(f"(await {BADGES}?.getData())?.features.length")
     tab.idle()
     assert page.evaluate("window.stumbles") == []
 

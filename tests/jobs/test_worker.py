@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 import time
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -14,6 +16,7 @@ import pytest
 
 from geocloud.db.cluster import Urls
 from geocloud.errors import InvalidParameter, JobDismissed, JobFailed, QueueFull, UnknownJob
+from geocloud.jobs import worker
 from tests.jobs.conftest import Office, settings_of, start_workers, stop_workers
 
 
@@ -146,6 +149,32 @@ def test_a_job_that_kills_its_workers_is_given_up(fresh_urls: Urls) -> None:
         assert "each time" in str(ended.message("en"))
     finally:
         stop_workers(workers)
+
+
+def _told_to_end_as_it_is_born() -> None:
+    """Exits with 1 where a child outlives a signal that is sent as soon as its number is known."""
+    signal.signal(signal.SIGTERM, lambda *_: None)
+    for _ in range(40):
+        child = worker._fork(partial(time.sleep, 60))
+        os.kill(child, signal.SIGTERM)
+        end = time.monotonic() + 10
+        while True:
+            gone, status = os.waitpid(child, os.WNOHANG)
+            if gone:
+                break
+            if time.monotonic() > end:
+                os.kill(child, signal.SIGKILL)
+                os._exit(1)
+            time.sleep(0.002)
+        assert os.WTERMSIG(status) == signal.SIGTERM
+
+
+def test_a_child_can_be_told_to_end_from_its_first_moment_on() -> None:
+    """The handler of its parent, which it has for that moment, must not take the signal."""
+    process = multiprocessing.get_context("spawn").Process(target=_told_to_end_as_it_is_born)
+    process.start()
+    process.join(60)
+    assert process.exitcode == 0
 
 
 def test_old_jobs_are_taken_away(fresh_urls: Urls) -> None:
