@@ -17,7 +17,7 @@ from geocloud.reports import formats
 from geocloud.sectors.themes import named_by_sectors
 from geocloud.sensing import read
 from geocloud.sensing.mapping import known_properties
-from geocloud.web.answer import Answer, etag_of
+from geocloud.web.answer import Answer, etag_of, is_match
 from geocloud.web.ask import Ask
 from geocloud.web.items import said_in
 from geocloud.web.service import Service
@@ -70,7 +70,10 @@ async def _project(service: Service, ask: Ask, params: dict[str, str]) -> Answer
     name = f"{params['project']}{'' if ctx.language == 'zh' else '-en'}.qgz"
     headers = [said_in(ctx), (b"content-disposition", f'attachment; filename="{name}"'.encode())]
     # Kept nowhere: what is measured changes without the catalogue.
-    return Answer(body, _MEDIA_TYPE, headers=headers, etag=etag_of(body), document=True)
+    etag = etag_of(body)
+    if ask.if_none_match and is_match(ask.if_none_match, etag.encode()):
+        return Answer(b"", "", 304, etag=etag)
+    return Answer(body, _MEDIA_TYPE, headers=headers, etag=etag, document=True)
 
 
 def _own(catalogue: Catalogue, theme: str | None) -> frozenset[str]:

@@ -33,6 +33,8 @@ PAGE_ROWS = 100
 LAYERS, CODES = definitions(CitySettings())
 # The demo leaves them empty, and what is empty is not in a project.
 EMPTY = ("planning.difference_spot", "grid.boundary_conflict")
+# Layers whose devices have made-up readings here.
+MEASURED = {"facility.parking_lot", "parking.berth"}
 
 OpenDesk = Callable[..., AbstractContextManager["Desk"]]
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from tests.qgis.conftest import CODES, EMPTY, ROWS_MAX, City, Desk, OpenDesk
+from tests.qgis.conftest import CODES, EMPTY, MEASURED, ROWS_MAX, City, Desk, OpenDesk
 from tests.qgis.conftest import LAYERS as PUBLISHED
 
 LAYERS = {i: spec for i, spec in PUBLISHED.items() if i not in EMPTY}
@@ -42,7 +42,9 @@ def test_every_layer_is_valid(city: City, open_desk: OpenDesk, project: str, lan
     expected = {i for i, spec in LAYERS.items() if spec.theme in themes} | {*GUESTS.get(project, ())}
     features = {e["id"] for e in found if e["provider"] == "OAPIF"}
     assert features == {f"geocloud_features_{i.replace('.', '-')}" for i in expected}
-    assert {e["provider"] for e in found} == {"OAPIF", "vectortile"}
+    measured = {e["id"] for e in found if e["provider"] == "ogr"}
+    assert measured == {f"geocloud_readings_{i.replace('.', '-')}" for i in MEASURED & expected}
+    assert {e["provider"] for e in found} - {"ogr"} == {"OAPIF", "vectortile"}
     assert about["crs"] == "EPSG:4490" and about["complaints"] == []
     titles = {GROUPS[i.split(".")[0]][language == "en"] for i in expected}
     assert {g["group"] for g in tree} == titles and len(tree) == len(titles)

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from PIL import Image
 
-from tests.qgis.conftest import CODES, EMPTY, LAYERS, City, Desk, OpenDesk
+from tests.qgis.conftest import CODES, EMPTY, LAYERS, MEASURED, City, Desk, OpenDesk
 
 TOWN = [115.93, 36.42, 116.07, 36.52]
 THEMES = ("culture", "parking", "water", "emergency", "grid")
@@ -39,6 +39,9 @@ def test_a_sectors_project_opens_to_what_it_works_with(city: City, open_desk: Op
         told = desk.ask("render", name="town.png", box=TOWN)
         drawn = Image.open(desk.folder / "town.png").convert("RGB")
     on = {e["id"] for g in tree[:-1] for e in g["entries"] if e["shown"]}
+    readings = {f"geocloud_readings_{i.replace('.', '-')}" for i in MEASURED & SHOWN[theme]}
+    assert readings <= on and (theme != "parking" or readings)
+    on -= readings
     tiles = {i for i in SHOWN[theme] if f"geocloud_tiles_{i.replace('.', '-')}" in on}
     assert on == {features(i) for i in SHOWN[theme] - tiles} | {f"geocloud_tiles_{i.replace('.', '-')}" for i in tiles}
     assert tree[-1]["group"] == "基础地理" and {e["shown"] for e in tree[-1]["entries"]} == {True, False}
