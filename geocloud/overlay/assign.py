@@ -184,8 +184,12 @@ def _assign_parts(shapes: NDArray[Any], kind: int, zones: NDArray[Any], *, overl
     zone, row, piece = zone[some], row[some], piece[some]
     total = summed(row, piece, len(shapes)) + inside * (0 if overlapping else 1.0)
     if overlapping:
-        (open_,) = np.nonzero(~inside)
-        left = _uncovered(shapes, open_, zones, meeting, whole, measure)
+        # In one area at the most: what is left is what its part leaves. Only where several meet they may share some.
+        several = np.bincount(meeting[1], minlength=len(shapes)) > 1
+        left = np.where(inside, 0.0, 1.0 - total)
+        left[np.abs(left) <= rounding] = 0.0
+        (open_,) = np.nonzero(~inside & several)
+        left[open_] = _uncovered(shapes, open_, zones, meeting, whole, measure)
     else:
         double = (total > 1 + rounding) & ~inside
         if double.any():
@@ -210,17 +214,14 @@ def _assign_parts(shapes: NDArray[Any], kind: int, zones: NDArray[Any], *, overl
 def _uncovered(
     shapes: NDArray[Any], rows: Ints, zones: NDArray[Any], meeting: NDArray[Any], whole: Floats, measure: Any
 ) -> Floats:
-    """Shares that lie in no area, of shapes that no one area covers."""
-    left = np.zeros(len(shapes))
+    """Shares of some shapes that lie in no area: of each what the union of the areas that it meets leaves."""
     order = np.argsort(meeting[1], kind="stable")
     of, near = meeting[1][order], meeting[0][order]
-    for row in rows.tolist():
+    rest = np.empty(len(rows), object)
+    for k, row in enumerate(rows.tolist()):
         begin, end = np.searchsorted(of, [row, row + 1])
-        rest = (
-            shapely.difference(shapes[row], shapely.union_all(zones[near[begin:end]])) if end > begin else shapes[row]
-        )
-        left[row] = float(measure(np.array([rest], object))[0]) / whole[row]
-    return left
+        rest[k] = shapely.difference(shapes[row], shapely.union_all(zones[near[begin:end]]))
+    return np.asarray(measure(rest) / whole[rows], np.float64)
 
 
 def _in_turn(
