@@ -3,11 +3,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import multiprocessing
 import threading
-import time
-from collections.abc import Iterator
 from typing import Any
 
 import psycopg2
@@ -15,65 +12,10 @@ import pytest
 
 from geocloud.catalogue.plan import Step
 from geocloud.catalogue.publish import plan_sync, read_catalogue, sync
-from geocloud.catalogue.registry import Catalogue, Registry
 from geocloud.catalogue.spec import CodeList, LayerSpec
 from geocloud.db.cluster import Urls
 from geocloud.errors import CatalogueError, SyncRefused
-
-TITLE = {"zh": "测", "en": "t"}
-
-
-def spec(layer: str = "lab.thing", geometry: str = "point", key: str = "code", **fields: Any) -> LayerSpec:
-    """A layer of text field `code` and the given ones: name=type or name=dict of what the field says."""
-    described = {"code": "text", **fields}
-    return LayerSpec.model_validate(
-        {
-            "id": layer,
-            "title": TITLE,
-            "description": TITLE,
-            "geometry": geometry,
-            "key": key.split(),
-            "fields": [
-                {"name": n, "title": TITLE, **(f if isinstance(f, dict) else {"type": f})} for n, f in described.items()
-            ],
-        }
-    )
-
-
-def by_id(*specs: LayerSpec) -> dict[str, LayerSpec]:
-    return {s.id: s for s in specs}
-
-
-@pytest.fixture
-def conn(fresh_urls: Urls) -> Iterator[psycopg2.extensions.connection]:
-    conn = psycopg2.connect(fresh_urls.owner)
-    yield conn
-    conn.close()
-
-
-def publish(conn: Any, *specs: LayerSpec) -> list[Step]:
-    return sync(conn, by_id(*specs), {})
-
-
-def actions(steps: list[Step]) -> list[str]:
-    return [s.action for s in steps]
-
-
-def rows(conn: Any, sql: str, *args: Any) -> list[Any]:
-    with conn, conn.cursor() as cur:
-        cur.execute(sql, args)
-        return list(cur.fetchall()) if cur.description else []
-
-
-def columns(conn: Any, table: str) -> dict[str, str]:
-    return dict(
-        rows(
-            conn,
-            "SELECT attname::text, format_type(atttypid, atttypmod) FROM pg_attribute "
-            "WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped",
-            table,
-        )
-    )
+from tests.catalogue.lab import TITLE, actions, as_role, by_id, columns, publish, rows, spec, until
 
 
 def test_create_makes_table_history_and_catalogue_entry(conn: Any) -> None:
@@ -284,14 +226,6 @@ def test_code_lists_are_published(conn: Any) -> None:
     assert read_catalogue(conn).layer("lab.thing").codes == {"k": two}
 
 
-def as_role(url: str, sql: str) -> list[Any]:
-    conn = psycopg2.connect(url)
-    try:
-        return rows(conn, sql)
-    finally:
-        conn.close()
-
-
 def test_hidden_columns_are_out_of_the_readers_reach(conn: Any, fresh_urls: Urls) -> None:
     publish(conn, spec(open="text", secret={"hidden": True}))
     rows(conn, "INSERT INTO lab.thing (code, open, secret) VALUES ('a', 'o', 's')")
@@ -402,7 +336,7 @@ def test_sync_waits_for_a_write_without_deadlock(conn: Any, fresh_urls: Urls) ->
     thread = threading.Thread(target=lambda: steps.extend(publish(conn, spec(extra="text"))))
     thread.start()
     watch = psycopg2.connect(fresh_urls.owner)
-    _until(lambda: rows(watch, "SELECT count(*) FROM pg_locks WHERE NOT granted") == [(1,)])
+    until(lambda: rows(watch, "SELECT count(*) FROM pg_locks WHERE NOT granted") == [(1,)])
     with load.cursor() as cur:
         cur.execute("UPDATE lab.thing SET code = 'b'")
     load.commit()
@@ -426,87 +360,3 @@ def test_sync_of_a_busy_layer_says_so(conn: Any, fresh_urls: Urls, monkeypatch: 
     load.rollback()
     load.close()
     assert actions(publish(conn, spec(extra="text"))) == ["add-column", "update"]
-
-
-def _until(condition: Any, seconds: float = 20) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "did not happen in time"
-        time.sleep(0.01)
-
-
-class Watcher:
-    """A registry with a way to wait until its catalogue satisfies a condition."""
-
-    def __init__(self, url: str) -> None:
-        self.registry = Registry(url, self._changed)
-        self._seen = asyncio.Event()
-
-    def _changed(self, _: Catalogue) -> None:
-        self._seen.set()
-
-    async def until(self, condition: Any, seconds: float = 1.0) -> float:
-        start = time.monotonic()
-        async with asyncio.timeout(seconds):
-            while not condition(self.registry.current):
-                self._seen.clear()
-                await self._seen.wait()
-        return time.monotonic() - start
-
-
-def watch(urls: Urls, body: Any) -> None:
-    async def run() -> None:
-        watcher = Watcher(urls.reader)
-        await watcher.registry.start()
-        try:
-            await body(watcher)
-        finally:
-            await watcher.registry.stop()
-
-    asyncio.run(run())
-
-
-def test_running_registry_follows_within_a_second(conn: Any, fresh_urls: Urls) -> None:
-    publish(conn, spec())
-
-    async def body(w: Watcher) -> None:
-        assert list(w.registry.current.layers) == ["lab.thing"]
-        held = w.registry.current
-        await asyncio.to_thread(publish, conn, spec(note="text"), spec("lab.other"))
-        await w.until(lambda c: "lab.other" in c.layers and len(c.layer("lab.thing").spec.fields) == 2)
-        assert list(held.layers) == ["lab.thing"], "what a request holds does not change under it"
-        version = w.registry.current.layer("lab.thing").state.version
-        await asyncio.to_thread(rows, conn, "INSERT INTO lab.thing (code, geom) VALUES ('a', ST_Point(116, 36, 4490))")
-        await w.until(lambda c: c.layer("lab.thing").state.version == version + 1)
-        state = w.registry.current.layer("lab.thing").state
-        assert (state.row_count, state.extent) == (1, (116, 36, 116, 36))
-        await asyncio.to_thread(publish, conn, spec("lab.other"))
-        await w.until(lambda c: list(c.layers) == ["lab.other"])
-
-    watch(fresh_urls, body)
-
-
-def test_registry_survives_noise_and_a_lost_connection(conn: Any, fresh_urls: Urls) -> None:
-    publish(conn, spec())
-
-    async def body(w: Watcher) -> None:
-        for noise in ("", "no json", "[]", "3", '{"layer": ["x"]}', '{"layer": "no.such"}'):
-            await asyncio.to_thread(rows, conn, "SELECT pg_notify('geocloud', %s)", noise)
-        await asyncio.to_thread(rows, conn, "INSERT INTO lab.thing (code) VALUES ('a')")
-        await w.until(lambda c: c.layer("lab.thing").state.row_count == 1)
-        who = "FROM pg_stat_activity WHERE application_name = 'geocloud registry' AND datname = current_database()"
-        for n in (2, 3):
-            ended = await asyncio.to_thread(as_role, fresh_urls.reader, f"SELECT pid, pg_terminate_backend(pid) {who}")
-            await asyncio.to_thread(rows, conn, "INSERT INTO lab.thing (code) VALUES (%s)", f"b{n}")
-            await w.until(lambda c, n=n: c.layer("lab.thing").state.row_count == n, seconds=5)
-            now = await asyncio.to_thread(as_role, fresh_urls.reader, f"SELECT pid {who}")
-            assert len(now) == 1
-            assert now[0][0] != ended[0][0]
-
-    watch(fresh_urls, body)
-
-
-def test_registry_refuses_to_start_without_a_database(fresh_urls: Urls) -> None:
-    registry = Registry(fresh_urls.reader.replace("geocloud", "geocloud_nobody", 1))
-    with pytest.raises(Exception, match=r"password|role|authentication"):
-        asyncio.run(registry.start())

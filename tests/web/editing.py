@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 import psycopg2
 import psycopg2.extras
 
@@ -18,6 +19,7 @@ from geocloud.catalogue.spec import CodeList, LayerSpec
 from geocloud.db.cluster import Urls
 
 ASSET, QUIET = "test.asset", "test.quiet"
+ITEMS = f"/collections/{ASSET}/items"
 PROBLEM = "application/problem+json"
 POST = {"content-type": "application/geo+json"}
 PATCH = {"content-type": "application/merge-patch+json"}
@@ -58,6 +60,32 @@ def draft(at: tuple[float, float] = (116.0, 36.5), **values: Any) -> dict[str, A
     """A feature to be created, with a key of its own."""
     properties = {"code": f"A-{next(_NUMBER)}", **values}
     return {"type": "Feature", "geometry": {"type": "Point", "coordinates": list(at)}, "properties": properties}
+
+
+def created(edit: httpx.Client, **values: Any) -> tuple[str, httpx.Response]:
+    """A new feature's path and the answer that made it."""
+    answer = edit.post(ITEMS, json=draft(**values), headers=POST)
+    assert answer.status_code == 201, answer.text
+    return httpx.URL(answer.headers["location"]).path, answer
+
+
+def problem(answer: httpx.Response, status: int, code: str) -> dict[str, Any]:
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == PROBLEM
+    document = answer.json()
+    assert document["type"] == f"urn:geocloud:problem:{code}"
+    assert document["detail"] and "SELECT" not in answer.text and "INSERT" not in answer.text
+    assert any("\u4e00" <= c <= "\u9fff" for c in document["title"]) is False
+    return document
+
+
+def broken(answer: httpx.Response) -> set[tuple[str, str]]:
+    """Pointer and rule of each violation, every one in both languages."""
+    document = problem(answer, 422, "rules-broken")
+    for violation in document["violations"]:
+        assert violation["message"]["en"] and any("\u4e00" <= c <= "\u9fff" for c in violation["message"]["zh"])
+        assert violation["severity"] == "error"
+    return {(v["pointer"], v["rule"]) for v in document["violations"]}
 
 
 class Table:

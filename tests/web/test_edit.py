@@ -3,56 +3,26 @@
 
 from __future__ import annotations
 
-import json
-import socket
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx
 import pytest
 
-from geocloud.db import cluster as _cluster
 from geocloud.features.request import SERVED_CRS
 from geocloud.geodesy.crs import crs
 from geocloud.geodesy.transform import from_lonlat
 from tests.web.editing import (
-    ASSET,
+    ITEMS,
     PATCH,
     POST,
-    PROBLEM,
     QUIET,
     Keys,
     Table,
+    broken,
+    created,
     draft,
+    problem,
 )
-
-ITEMS = f"/collections/{ASSET}/items"
-
-
-def created(edit: httpx.Client, **values: Any) -> tuple[str, httpx.Response]:
-    """A new feature's path and the answer that made it."""
-    answer = edit.post(ITEMS, json=draft(**values), headers=POST)
-    assert answer.status_code == 201, answer.text
-    return httpx.URL(answer.headers["location"]).path, answer
-
-
-def problem(answer: httpx.Response, status: int, code: str) -> dict[str, Any]:
-    assert answer.status_code == status, answer.text
-    assert answer.headers["content-type"] == PROBLEM
-    document = answer.json()
-    assert document["type"] == f"urn:geocloud:problem:{code}"
-    assert document["detail"] and "SELECT" not in answer.text and "INSERT" not in answer.text
-    assert any("\u4e00" <= c <= "\u9fff" for c in document["title"]) is False
-    return document
-
-
-def broken(answer: httpx.Response) -> set[tuple[str, str]]:
-    """Pointer and rule of each violation, every one in both languages."""
-    document = problem(answer, 422, "rules-broken")
-    for violation in document["violations"]:
-        assert violation["message"]["en"] and any("\u4e00" <= c <= "\u9fff" for c in violation["message"]["zh"])
-        assert violation["severity"] == "error"
-    return {(v["pointer"], v["rule"]) for v in document["violations"]}
 
 
 def test_post_makes_a_feature_and_says_where(edit: httpx.Client, table: Table) -> None:
@@ -217,175 +187,6 @@ def test_content_crs_with_the_axis_order_of_its_authority(edit: httpx.Client, ta
     assert same.status_code == 200 and same.headers["content-crs"] == f"<{system.uri}>", same.text
 
 
-SWAPPED = [36.5, 116.0]
-TRIANGLE = {"type": "Polygon", "coordinates": [[[116, 36], [117, 36], [117, 37], [116, 36]]]}
-HOSTILE: list[tuple[str, Callable[[dict[str, Any]], Any], set[tuple[str, str]]]] = [
-    ("not an object", lambda _: [1, 2], {("", "not-an-object")}),
-    ("null", lambda _: None, {("", "not-an-object")}),
-    ("empty object", lambda _: {}, {("/type", "not-a-feature"), ("/properties", "missing-member"),
-                                    ("/geometry", "missing-member"), ("/properties/code", "GC-501")}),
-    ("geometry alone", lambda f: f["geometry"], {("/type", "not-a-feature"), ("/properties", "missing-member"),
-                                                 ("/geometry", "missing-member"), ("/coordinates", "unknown-member"),
-                                                 ("/properties/code", "GC-501")}),
-    ("empty collection", lambda _: {"type": "FeatureCollection", "features": []}, {("/features", "no-features")}),
-    ("collection of numbers", lambda _: {"type": "FeatureCollection", "features": [1]},
-     {("/features/0", "not-an-object")}),
-    ("properties a list", lambda f: f | {"properties": []},
-     {("/properties", "not-an-object"), ("/properties/code", "GC-501")}),
-    ("old crs member", lambda f: f | {"crs": {"type": "name"}}, {("/crs", "unknown-member")}),
-    ("latitude first", lambda f: f | {"geometry": {"type": "Point", "coordinates": SWAPPED}},
-     {("/geometry", "GC-402")}),
-    ("huge coordinate", lambda f: f | {"geometry": {"type": "Point", "coordinates": [1e308, 1e308]}},
-     {("/geometry", "GC-402")}),
-    ("coordinate of text", lambda f: f | {"geometry": {"type": "Point", "coordinates": ["116", 36]}},
-     {("/geometry/coordinates/0", "not-a-geometry")}),
-    ("coordinate true", lambda f: f | {"geometry": {"type": "Point", "coordinates": [True, 36]}},
-     {("/geometry/coordinates/0", "not-a-geometry")}),
-    ("position of one", lambda f: f | {"geometry": {"type": "Point", "coordinates": [116]}},
-     {("/geometry/coordinates", "not-a-geometry")}),
-    ("arrays too deep", lambda f: f | {"geometry": {"type": "Point", "coordinates": [[116, 36]]}},
-     {("/geometry/coordinates", "not-a-geometry")}),
-    ("unknown geometry", lambda f: f | {"geometry": {"type": "Circle", "coordinates": [1, 2]}},
-     {("/geometry/type", "not-a-geometry")}),
-    ("geometry of text", lambda f: f | {"geometry": "POINT(116 36)"}, {("/geometry", "not-a-geometry")}),
-    ("ring not closed", lambda f: f | {"geometry": {"type": "Polygon", "coordinates": [[[1, 1], [2, 1], [2, 2]]]}},
-     {("/geometry/coordinates/0", "not-a-geometry")}),
-    ("wrong type of geometry", lambda f: f | {"geometry": TRIANGLE}, {("/geometry", "GC-410")}),
-    ("collections in collections", lambda f: f | {"geometry": nested_collections(6)},
-     {("/geometry" + "/geometries/0" * 4 + "/geometries", "not-a-geometry")}),
-    ("text for a number", lambda f: with_value(f, "height", "tall"), {("/properties/height", "GC-502")}),
-    ("object for a text", lambda f: with_value(f, "name", {"a": 1}), {("/properties/name", "GC-502")}),
-    ("number for a text", lambda f: with_value(f, "name", 5), {("/properties/name", "GC-502")}),
-    ("number for a key", lambda f: with_value(f, "code", 5), {("/properties/code", "GC-502")}),
-    ("number for a truth", lambda f: with_value(f, "open", 1), {("/properties/open", "GC-502")}),
-    ("huge integer", lambda f: with_value(f, "year", 10**30), {("/properties/year", "GC-502")}),
-    ("integer past 64 bits", lambda f: with_value(f, "year", 2**63), {("/properties/year", "GC-502")}),
-    ("fraction for an integer", lambda f: with_value(f, "year", 1.5), {("/properties/year", "GC-502")}),
-    ("30 February", lambda f: with_value(f, "built", "2024-02-30"), {("/properties/built", "GC-502")}),
-    ("NUL in a text", lambda f: with_value(f, "name", "a\0b"), {("/properties/name", "GC-502")}),
-    ("too long", lambda f: with_value(f, "name", "长" * 41), {("/properties/name", "GC-503")}),
-    ("pattern", lambda f: with_value(f, "code", "x y"), {("/properties/code", "GC-504")}),
-    ("code not in the list", lambda f: with_value(f, "kind", "ufo"), {("/properties/kind", "GC-506")}),
-    ("fid", lambda f: with_value(f, "fid", 1), {("/properties/fid", "kept-by-the-database")}),
-    ("valid_from", lambda f: with_value(f, "valid_from", "2020-01-01"),
-     {("/properties/valid_from", "kept-by-the-database")}),
-    ("pointer with slash", lambda f: with_value(f, "a/b~c", 1), {("/properties/a~1b~0c", "unknown-property")}),
-    ("prototype", lambda f: with_value(f, "__proto__", 1), {("/properties/__proto__", "unknown-property")}),
-    ("quote as a name", lambda f: with_value(f, 'x"; DROP TABLE test.asset; --', 1),
-     {('/properties/x"; DROP TABLE test.asset; --', "unknown-property")}),
-]  # fmt: skip
-
-
-def with_value(feature: dict[str, Any], name: str, value: Any) -> dict[str, Any]:
-    return feature | {"properties": feature["properties"] | {name: value}}
-
-
-def nested_collections(levels: int) -> dict[str, Any]:
-    shape: dict[str, Any] = {"type": "Point", "coordinates": [116, 36]}
-    for _ in range(levels):
-        shape = {"type": "GeometryCollection", "geometries": [shape]}
-    return shape
-
-
-@pytest.mark.parametrize(("make", "expected"), [c[1:] for c in HOSTILE], ids=[c[0] for c in HOSTILE])
-def test_hostile_body_is_refused_place_by_place(
-    edit: httpx.Client, table: Table, make: Callable[[dict[str, Any]], Any], expected: set[tuple[str, str]]
-) -> None:
-    before = table.count()
-    assert broken(edit.post(ITEMS, content=json.dumps(make(draft())), headers=POST)) == expected
-    assert table.count() == before
-
-
-NOT_JSON = [
-    ("empty", b"", 1, 1),
-    ("cut off", b'{"type": "Feature"', 1, 19),
-    ("NaN", b'{"a":\n NaN}', 2, 2),
-    ("Infinity", b'{"a": Infinity}', 1, 7),
-    ("number too large", b'{"a": 1e999}', 1, 7),
-    ("comment", b"{} // x", 1, 4),
-    ("lone surrogate", b'{"a": "\\ud800"}', 1, 8),
-    ("latin-1", b'{"a": "\xe9"}', 1, 1),
-]
-
-
-@pytest.mark.parametrize(("body", "line", "column"), [c[1:] for c in NOT_JSON], ids=[c[0] for c in NOT_JSON])
-def test_what_is_no_json_is_told_with_its_place(edit: httpx.Client, body: bytes, line: int, column: int) -> None:
-    document = problem(edit.post(ITEMS, content=body, headers=POST), 400, "invalid-body")
-    assert (document["line"], document["column"]) == (line, column)
-
-
-@pytest.mark.parametrize("depth", [17, 400, 100_000])
-def test_nesting_has_a_limit(edit: httpx.Client, depth: int) -> None:
-    body = b'{"type":"Feature","properties":{"name":' + b"[" * depth + b"]" * depth + b'},"geometry":null}'
-    assert problem(edit.post(ITEMS, content=body, headers=POST), 400, "invalid-body")["maximum"] == 16
-    # Brackets in a text are no nesting.
-    assert edit.post(ITEMS, json=draft(name="[" * 40), headers=POST).status_code == 201
-
-
-def test_body_has_a_limit_whether_or_not_its_length_is_told(edit: httpx.Client) -> None:
-    body = b" " * (256 * 1024 + 1)
-    assert problem(edit.post(ITEMS, content=body, headers=POST), 413, "too-large")["maximum"] == 256 * 1024
-
-    def chunks() -> Iterator[bytes]:
-        for _ in range(5):
-            yield b" " * 64 * 1024
-
-    problem(edit.post(ITEMS, content=chunks(), headers=POST), 413, "too-large")
-    assert edit.get(ITEMS).status_code == 200
-
-
-def test_body_that_does_not_arrive_is_not_waited_for(edit: httpx.Client, keys: Keys, table: Table) -> None:
-    before = table.count()
-    body = json.dumps(draft()).encode()
-    head = (
-        f"POST {ITEMS} HTTP/1.1\r\nHost: x\r\nAccept-Language: en\r\nAuthorization: Bearer {keys.full}\r\n"
-        f"Content-Type: application/geo+json\r\nContent-Length: {len(body)}\r\n\r\n"
-    )
-    with socket.create_connection((edit.base_url.host, edit.base_url.port or 80), timeout=30) as client:
-        client.sendall(head.encode() + body[:-1])
-        assert client.recv(12) == b"HTTP/1.1 400"
-    assert table.count() == before
-
-
-def test_connections_the_database_ended_are_made_again(edit: httpx.Client, table: Table, cluster: Any) -> None:
-    created(edit)
-    admin = Table(_cluster.admin_url(cluster, "postgres"))
-    ended = admin.run(
-        "SELECT pg_terminate_backend(pid) AS ok FROM pg_stat_activity WHERE application_name = 'geocloud edit'"
-    )
-    assert ended and all(r["ok"] for r in ended)
-    before = table.count()
-    answers = [edit.post(ITEMS, json=draft(), headers=POST) for _ in range(12)]
-    assert {a.status_code for a in answers} <= {201, 503}
-    assert answers[-1].status_code == 201
-    # What was refused was not written.
-    assert table.count() == before + sum(a.status_code == 201 for a in answers)
-
-
-def test_number_of_features_has_a_limit(edit: httpx.Client) -> None:
-    features = [draft() for _ in range(101)]
-    answer = edit.post(ITEMS, json={"type": "FeatureCollection", "features": features}, headers=POST)
-    assert problem(answer, 413, "too-large")["maximum"] == 100
-
-
-@pytest.mark.parametrize(
-    ("method", "kind"),
-    [("POST", "text/plain"), ("POST", ""), ("POST", "application/merge-patch+json"), ("PUT", "text/csv"),
-     ("PATCH", "application/json"), ("PATCH", "application/json-patch+json"),
-     ("POST", "application/geo+json; charset=gbk")],
-)  # fmt: skip
-def test_wrong_media_type(edit: httpx.Client, method: str, kind: str) -> None:
-    path = ITEMS if method == "POST" else created(edit)[0]
-    headers = {"content-type": kind, "if-match": "*"} if kind else {"if-match": "*"}
-    answer = edit.request(method, path, content=json.dumps(draft()).encode(), headers=headers)
-    assert problem(answer, 415, "wrong-media-type")["allowed"]
-    assert answer.headers["accept-patch"] == "application/merge-patch+json"
-
-
-def test_compressed_body_is_refused(edit: httpx.Client) -> None:
-    problem(edit.post(ITEMS, content=b"\x1f\x8b", headers=POST | {"content-encoding": "gzip"}), 415, "wrong-media-type")
-
-
 def test_change_must_name_its_version(edit: httpx.Client) -> None:
     path, _ = created(edit)
     for answer in (
@@ -466,68 +267,6 @@ def test_key_that_is_taken_is_named(edit: httpx.Client, table: Table) -> None:
 def test_unknown_feature(edit: httpx.Client, fid: str) -> None:
     problem(edit.patch(f"{ITEMS}/{fid}", json={}, headers=PATCH | {"if-match": "*"}), 404, "unknown-item")
     problem(edit.put(f"{ITEMS}/{fid}", json=draft(), headers=POST | {"if-match": "*"}), 404, "unknown-item")
-
-
-def test_keys_are_asked_for(edit: httpx.Client, keys: Keys) -> None:
-    for headers in (
-        {},
-        {"authorization": "Bearer wrong"},
-        {"x-api-key": keys.full + "x"},
-        {"authorization": "Basic x"},
-    ):
-        bare = httpx.post(
-            str(edit.base_url.join(ITEMS)), json=draft(), headers=POST | headers | {"accept-language": "en"}
-        )
-        problem(bare, 401, "not-authorized")
-        assert bare.headers["www-authenticate"].startswith("Bearer")
-        assert keys.full not in bare.text
-    by_header = httpx.post(str(edit.base_url.join(ITEMS)), json=draft(), headers=POST | {"x-api-key": keys.full})
-    assert by_header.status_code == 201
-
-
-def test_key_of_another_layer_is_refused(edit: httpx.Client, keys: Keys) -> None:
-    headers = POST | {"authorization": f"Bearer {keys.elsewhere}"}
-    document = problem(edit.post(ITEMS, json=draft(), headers=headers), 403, "forbidden")
-    assert document["layers"] == [QUIET] and keys.elsewhere not in json.dumps(document)
-
-
-def test_revoked_key_ends(edit: httpx.Client, table: Table, keys: Keys) -> None:
-    secret = keys.make("short-lived")
-    headers = POST | {"authorization": f"Bearer {secret}"}
-    table.until(lambda: edit.post(ITEMS, json=draft(), headers=headers).status_code == 201)
-    table.run("UPDATE geocloud.edit_key SET revoked_at = now() WHERE name = 'short-lived'")
-    table.until(lambda: edit.post(ITEMS, json=draft(), headers=headers).status_code == 401)
-
-
-def test_keys_are_in_no_log(edit: httpx.Client, keys: Keys) -> None:
-    created(edit)
-    text = keys.log.read_text()
-    assert '"key":"full"' in text and '"event":"created"' in text
-    assert not any(secret in text for secret in keys.secrets)
-
-
-def test_program_that_cannot_send_versions(edit: httpx.Client, keys: Keys) -> None:
-    """The requests of QGIS 3.32 and newer as its OAPIF provider makes them: no If-Match, one patch a kind of change."""
-    headers = {"authorization": f"Bearer {keys.qgis}", "accept": "*/*"}
-    allow = edit.request("OPTIONS", ITEMS, headers=headers).headers["allow"]
-    assert "POST" in allow
-    feature = {"type": "Feature", "geometry": {"type": "Point", "coordinates": [36.5, 116.0]},
-               "properties": draft()["properties"] | {"name": None, "height": None}}  # fmt: skip
-    uri = "http://www.opengis.net/def/crs/EPSG/0/4490"
-    made = edit.post(
-        ITEMS, json=feature, headers=headers | {"content-type": "application/geo+json", "content-crs": uri}
-    )
-    assert made.status_code == 201, made.text
-    path = f"{ITEMS}/{made.headers['location'].rsplit('/items/', 1)[1]}"
-    allow = edit.request("OPTIONS", path, headers=headers).headers["allow"]
-    assert {"PUT", "PATCH", "DELETE"} <= set(allow.split(", "))
-    point = {"geometry": {"type": "Point", "coordinates": [36.6, 116.1]}}
-    moved = edit.patch(path, json=point, headers=headers | PATCH | {"content-crs": uri})
-    named = edit.patch(path, json={"properties": {"name": "Q"}}, headers=headers | PATCH)
-    assert (moved.status_code, named.status_code) == (200, 200)
-    now = edit.get(path).json()
-    assert now["geometry"]["coordinates"] == [116.1, 36.6] and now["properties"]["name"] == "Q"
-    assert edit.delete(path, headers=headers).status_code == 204
 
 
 def test_allow_is_true_for_each_collection(edit: httpx.Client) -> None:
