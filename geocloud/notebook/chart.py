@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from matplotlib import rc_context
 from matplotlib.axes import Axes
+from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontPath, FontProperties, fontManager
 from matplotlib.layout_engine import ConstrainedLayoutEngine
@@ -29,6 +30,7 @@ __all__ = [
     "UNITS",
     "Chart",
     "Unit",
+    "dated",
     "drawn",
     "family",
     "height_of",
@@ -108,6 +110,23 @@ def scaled(axes: Axes, unit: str, language: str, what: tuple[str, str] = ("é¢ç§
     axes.grid(axis="x", color=HAIRLINE, linewidth=0.8)
     axes.spines["left"].set_color(QUIET)
     axes.spines["bottom"].set_visible(False)
+
+
+def dated(axes: Axes) -> None:
+    """The horizontal axis as time, as few words as it takes; amounts across it."""
+    locator = AutoDateLocator(minticks=3, maxticks=7)  # type: ignore[no-untyped-call]
+    axes.xaxis.set_major_locator(locator)
+    axes.xaxis.set_major_formatter(
+        ConciseDateFormatter(  # type: ignore[no-untyped-call]
+            locator,
+            formats=["%Y", "%Y-%m", "%m-%d", "%H:%M", "%H:%M", "%S"],
+            zero_formats=["", "%Y", "%Y-%m", "%m-%d", "%H:%M", "%H:%M"],
+            show_offset=False,
+        )
+    )
+    axes.grid(axis="y", color=HAIRLINE, linewidth=0.8)
+    axes.spines["bottom"].set_color(QUIET)
+    axes.spines["left"].set_visible(False)
 
 
 def known_unit(unit: str) -> tuple[float, str, str]:

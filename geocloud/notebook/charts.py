@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Charts of areas and of work: by class, by district, what changed, what is left to do.
+"""Charts of areas, of work and of readings: by class, by district, what changed, what is left to do, over time.
 
 Tables are what the process `area-stat` gives (`table` or `csv`), legends what `City.legend` gives. Areas come in m2 on
 the ellipsoid and are drawn in `unit` (ha, mu, m2, km2). Classes have the layer's own colours.
@@ -13,16 +13,15 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import pandas as pd
-from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from geocloud.notebook.chart import (
-    HAIRLINE,
     INK,
     QUIET,
     Chart,
     Unit,
+    dated,
     drawn,
     family,
     height_of,
@@ -35,8 +34,9 @@ from geocloud.notebook.chart import (
 )
 from geocloud.notebook.client import wrong
 from geocloud.notebook.colours import OKABE_ITO, OTHER
+from geocloud.notebook.series import series
 
-__all__ = ["bars", "burn_down", "by_class", "by_district", "change_table", "open_by_day", "waterfall"]
+__all__ = ["bars", "burn_down", "by_class", "by_district", "change_table", "open_by_day", "series", "waterfall"]
 
 Language = Literal["zh", "en"]
 Table: TypeAlias = "Mapping[str, Any] | pd.DataFrame"
@@ -264,23 +264,11 @@ def burn_down(
     axes.annotate(f"{counts[-1]:,.0f}", (days[-1], counts[-1]), (7, 4), textcoords="offset points", fontsize=11,
                   fontweight="bold", fontfamily=family(), color="#0d4459",
                   bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.0})  # fmt: skip
-    locator = AutoDateLocator(minticks=3, maxticks=7)  # type: ignore[no-untyped-call]
-    axes.xaxis.set_major_locator(locator)
-    axes.xaxis.set_major_formatter(
-        ConciseDateFormatter(  # type: ignore[no-untyped-call]
-            locator,
-            formats=["%Y", "%Y-%m", "%m-%d", "%H:%M", "%H:%M", "%S"],
-            zero_formats=["", "%Y", "%Y-%m", "%m-%d", "%H:%M", "%H:%M"],
-            show_offset=False,
-        )
-    )
+    dated(axes)
     axes.set_ylim(0, max(counts.max(), 1) * 1.12)
     axes.set_xlim(days[0], end + (end - days[0]) * (0.06 if deadline is None else 0.22) + pd.Timedelta(hours=1))
     axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))
     axes.set_ylabel(what or ("未办结(个)" if zh else "Open (count)"), color=QUIET, fontsize=9.5, fontfamily=family())
-    axes.grid(axis="y", color=HAIRLINE, linewidth=0.8)
-    axes.spines["bottom"].set_color(QUIET)
-    axes.spines["left"].set_visible(False)
     return chart
 
 

@@ -13,6 +13,7 @@ from geocloud.notebook.changes import changes_frame
 from geocloud.notebook.client import Client
 from geocloud.notebook.maps import OfflineMap, base_layers, draw
 from geocloud.notebook.process import Job, Process
+from geocloud.notebook.readings import datastream_of, latest_columns, series_frame
 from geocloud.notebook.result import Result
 
 __all__ = ["City"]
@@ -141,6 +142,46 @@ class City:
         del attrs["kinds"]
         attrs["summary"] = self._client.document(f"{path}/summary", span)
         return changes_frame(found, attrs, _CRS)
+
+    def latest(self, collection: str, property: str | None = None, bbox: Box | None = None) -> gpd.GeoDataFrame:  # noqa: A002
+        """Devices of a collection with their newest values, by fid, in CRS84; those without any are left out.
+
+        For each property there are `latest_…` (a number, its unit in `attrs["units"]`), and that name with `_time`
+        (Beijing), `_flags` (what is doubtful, in words with spaces between), `_stale` (older than two intervals) and
+        `_unit` behind it.
+        """
+        path = self._client.path("collections", collection, "latest")
+        found = self._pages(path, {"flat": "true", "property": property, "bbox": _box(bbox), "limit": _PAGE}, None)
+        attrs = self._attrs(collection)
+        del attrs["kinds"]
+        measured = dict.fromkeys(n for f in found for n in f["properties"] if n.startswith("latest_"))
+        frame = _frame(found, [*attrs["fields"], *measured], "fid")
+        frame.attrs = attrs
+        latest_columns(frame, self._client.document("/sensing/layers")["layers"], collection)
+        return frame
+
+    def readings(
+        self,
+        collection: str,
+        device: str,
+        property: str | None = None,  # noqa: A002
+        datetime: str | None = None,
+        bucket: str | None = None,
+        flagged: bool = True,
+        asof: str | None = None,
+    ) -> pd.DataFrame:
+        """Readings of a device, by time (Beijing): `value`, `flags`; the newest days if `datetime` is None.
+
+        `property` may be None where it measures one. With a `bucket` such as `1h` or `1d`: `mean`, `min`, `max`,
+        `count` and `flagged` of every one from the first to the last, NaN where nothing was read; without `flagged`,
+        doubtful values do not count there. `asof` is what was known then. `attrs` has `unit`, `device`, `property`.
+        """
+        stream = datastream_of(self._client, collection, device, property)
+        params: dict[str, object] = {"datetime": datetime, "bucket": bucket, "asof": asof}
+        if not flagged:
+            params["flagged"] = "exclude"
+        path = self._client.path("sensing", "datastreams", str(stream["id"]), "observations")
+        return series_frame(self._client.document(path, params), self.language)
 
     def processes(self) -> pd.DataFrame:
         """One row a process, by id: title, description, version."""

@@ -63,7 +63,7 @@ def test_the_notebook_of_a_storm(server: str, tmp_path: Path, opened: Callable[.
     notebook = run("water", server, tmp_path)
     words = said(notebook)
     assert (
-        "读数过时 1 站" in words and "无读数 1 站" in words and "不完整 8 站" in words and charts_shown(notebook) == 1
+        "读数过时 1 站" in words and "无读数 1 站" in words and "不完整 8 站" in words and charts_shown(notebook) == 2
     )
     names = ("water_status", "water_trace", "water_rain", "water_flood")
     saved = [tmp_path / f"{n}.html" for n in names]
