@@ -26,7 +26,7 @@ ALONE := tests/browser tests/notebooks
 test:
 	@tools/setup.sh test
 	@failed=0; \
-	.venv/bin/pytest -n $(TESTERS) --maxprocesses 4 --dist loadfile $(ALONE:%=--ignore=%) || failed=$$?; \
+	.venv/bin/pytest -n $(TESTERS) --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(ALONE:%=--ignore=%) || failed=$$?; \
 	.venv/bin/pytest $(ALONE) || failed=$$?; \
 	exit $$failed
 

@@ -29,6 +29,15 @@ from geocloud.settings import DatabaseSettings
 _PREFIX = "geocloud-test-"
 _EMPTY, _TEMPLATE = "geocloud_empty", "geocloud_template"
 _NUMBER = itertools.count(1)
+# Files that take a minute and more begin first, so that testers side by side end together.
+_LONG = (
+    "web/test_openapi.py", "cli/test_up.py", "tiles/test_seed.py", "cli/test_layers.py", "cli/test_planners_day.py",
+    "ingest/test_memory.py", "planning/test_acceptance_file.py", "ingest/test_killed.py",
+)  # fmt: skip
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: not item.path.as_posix().endswith(_LONG))
 
 
 @pytest.fixture(scope="session")
