@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -19,10 +21,12 @@ import pytest
 from nbclient import NotebookClient
 from pypdf import PdfReader
 
+from geocloud import demo
 from geocloud.catalogue.keys import add_key
 from geocloud.db.cluster import Urls
 from geocloud.demo.plan_truth import truth
 from geocloud.demo.plans import amendments
+from geocloud.demo.water_readings import load_readings
 from geocloud.errors import RequestError
 from geocloud.notebook import City, charts
 from tests.notebooks.conftest import ROOT, Seen
@@ -129,7 +133,10 @@ def test_conflicts(server: str, city: City, tmp_path: Path, opened: Callable[...
         assert seen.page.locator("path.spot").count() == 1 and seen.page.locator("path.feature").count() >= 1
 
 
-def test_guide_does_what_it_says(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_guide_does_what_it_says(server: str, urls: Urls, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    demo.load(urls.owner, "small", layers=["facility.river_gauge"])
+    with ThreadPoolExecutor(1) as aside:  # The browser of other tests has a loop of its own in this thread.
+        aside.submit(asyncio.run, load_readings(urls.writer)).result()
     monkeypatch.chdir(tmp_path)
     text = (ROOT / "docs/notebooks.md").read_text(encoding="utf-8")
     program = "\n".join(re.findall(r"```python\n(.*?)```", text, re.S)).replace("http://127.0.0.1:8600", server)
@@ -137,8 +144,10 @@ def test_guide_does_what_it_says(server: str, tmp_path: Path, monkeypatch: pytes
     exec(compile(program, "docs/notebooks.md", "exec"), names)
     assert len(names["components"]) > 0 and "category_title" in names["components"]
     assert len(names["near"]) > 0 and {p.name for p in tmp_path.iterdir()} == {
-        *(f"{name}.html" for name in ("components", "kinds", "points", "plan")), "check.pdf", "classes.png",
+        *(f"{name}.html" for name in ("components", "kinds", "points", "plan", "levels")), "check.pdf", "classes.png",
+        "level.png",
     }  # fmt: skip
+    assert len(names["gauges"]) > 0 and names["hours"]["mean"].notna().any()
     assert names["check"].fingerprint and names["stat"].csv["area_m2"].sum() > 0
 
 
