@@ -15,6 +15,7 @@ from geocloud.qgis.layers import described
 from geocloud.qgis.look import Drawn, Label, Look, Paint, look_of
 from geocloud.qgis.model import Reading, Request, layer_id, shape_in
 from geocloud.qgis.xml import Element, crs, extent, node, text
+from geocloud.sensing.model import Flags
 from geocloud.styles.palette import LIGHT
 
 __all__ = ["reading_layer", "reading_source", "reading_title"]
@@ -29,7 +30,7 @@ _STATES = (
     ("doubtful", Text(zh="存疑", en="Doubtful"), "#c7891b"),
     ("stale", Text(zh="已过时", en="Out of date"), "#9aa6ad"),
 )
-_DOUBTFUL = "below|above|zero|capped"
+_DOUBTFUL = "|".join(Flags.doubtful().names)
 
 
 def reading_title(request: Request, layer: Layer) -> str:
